@@ -1,0 +1,144 @@
+"""What every read-out does to the arrays it is given, before anything is learned from them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from superneurons.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    from superneurons.probes.base import ReadOut
+
+__all__ = [
+    "FLOATS",
+    "Activations",
+    "as_tensor",
+    "check_binary",
+    "check_finite",
+    "check_query",
+    "check_training",
+]
+
+Activations: TypeAlias = "NDArray[Any] | torch.Tensor"
+"""Activations of shape (N, P): NumPy (memory-mapped too) or a tensor on any device."""
+
+FLOATS = (np.float64, np.float32, np.float16)
+_COLUMNS_AT_ONCE = 4096
+_MOST_COLUMNS_NAMED = 5
+
+
+def as_tensor(X: Activations) -> torch.Tensor:
+    """View activations of shape (N, P) as a tensor, copying nothing."""
+    if isinstance(X, torch.Tensor):
+        return X
+    with warnings.catch_warnings():
+        # A read-only memory map is fine here: nothing in this package writes to activations.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("=")))
+
+
+def check_finite(X: Activations) -> None:
+    """Refuse NaN and infinity in activations of shape (N, P).
+
+    Raises
+    ------
+    DataError
+        With one problem per sample, naming its first columns.
+    """
+    tensor = as_tensor(X)
+    for start in range(0, tensor.shape[1], _COLUMNS_AT_ONCE):
+        block = tensor[:, start : start + _COLUMNS_AT_ONCE]
+        # One pass, and NaN goes through it: half the cost of isfinite().all().
+        if block.numel() and not all(bool(end.isfinite()) for end in torch.aminmax(block)):
+            raise _not_finite(tensor)
+
+
+def _not_finite(tensor: torch.Tensor) -> DataError:
+    problems = []
+    for sample, row in enumerate(tensor):
+        columns = torch.nonzero(~row.isfinite()).flatten().tolist()
+        if columns:
+            kinds = "NaN" if bool(row[columns].isnan().any()) else "inf"
+            named = ", ".join(map(str, columns[:_MOST_COLUMNS_NAMED]))
+            more = " …" if len(columns) > _MOST_COLUMNS_NAMED else ""
+            what = f"{kinds} in {len(columns)} of {len(row)} columns: {named}{more}"
+            problems.append(Problem(f"sample {sample}", what))
+    return DataError(
+        "Activations must be finite: Input X contains NaN or infinity.",
+        problems=problems,
+        mend="Capture them again in bfloat16 or float32 (float16 overflows above 65,504), "
+        "or leave these samples out.",
+    )
+
+
+def check_training(
+    estimator: ReadOut, X: Any, y: Any, groups: Any = None
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Check what ``fit`` was given and note the classes on the estimator.
+
+    Returns
+    -------
+    X : ndarray of shape (N, P), float16, float32 or float64
+        As given where it already is such an array.
+    codes : ndarray of shape (N,), int64
+        Index of each label in ``classes_``.
+
+    Raises
+    ------
+    DataError
+        Wrong shapes or types, NaN or infinity, or one class only.
+    """
+    try:
+        X, y = validate_data(estimator, X, y, dtype=list(FLOATS), ensure_all_finite=False)
+        check_classification_targets(y)
+    except ValueError as error:
+        raise DataError(str(error), mend="Give X of shape (N, P) and y of shape (N,).") from error
+    if groups is not None and np.shape(groups) != (len(y),):
+        raise DataError(
+            f"groups has shape {np.shape(groups)}, but there are {len(y)} samples.",
+            mend="Give one group for each sample.",
+        )
+    check_finite(X)
+    estimator.classes_, codes = np.unique(y, return_inverse=True)
+    if len(estimator.classes_) < 2:
+        raise DataError(
+            f"All {len(y)} samples have one class, {estimator.classes_[0]!r}.",
+            mend="Give samples of at least two classes.",
+        )
+    return X, codes.astype(np.int64)
+
+
+def check_binary(estimator: ReadOut) -> None:
+    """Refuse more than two classes, for the read-outs that know no more."""
+    if len(estimator.classes_) > 2:
+        raise DataError(
+            "Only binary classification is supported. The type of the target is multiclass: "
+            f"{len(estimator.classes_)} classes.",
+            mend="Ask one yes/no question for each option, or use a read-out for many classes.",
+        )
+
+
+def check_query(estimator: ReadOut, X: Any) -> NDArray[Any]:
+    """Check what a fitted estimator is asked about; returns ``X[:, neurons_]``, shape (N, K).
+
+    Raises
+    ------
+    DataError
+        Another number of columns than in ``fit``, NaN or infinity.
+    """
+    check_is_fitted(estimator, "neurons_")
+    try:
+        X = validate_data(estimator, X, reset=False, dtype=list(FLOATS), ensure_all_finite=False)
+    except ValueError as error:
+        raise DataError(
+            str(error), mend=f"Give X of shape (N, {estimator.n_features_in_})."
+        ) from error
+    check_finite(X)
+    return X[:, estimator.neurons_]

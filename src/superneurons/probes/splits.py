@@ -1,0 +1,134 @@
+"""Splits of a probing set that part no group and don't depend on the order of the samples."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superneurons.errors import DataError, Problem
+
+__all__ = ["folds", "hold_out"]
+
+_FINGERPRINT_COLUMNS = 4096
+
+
+def hold_out(
+    X: NDArray[Any], codes: NDArray[np.int64], groups: Any, *, size: float, seed: int
+) -> NDArray[np.bool_]:
+    """Choose the samples to hold out: stratified by class, groups kept whole.
+
+    The draw is a hash of the seed and the group's name (without groups: the sample's own values),
+    so the same samples in another order give the same split.
+
+    Parameters
+    ----------
+    X
+        Activations of shape (N, P).
+    codes
+        Index of each sample's class, shape (N,).
+    groups
+        Shape (N,), or ``None``: each sample its own group.
+    size
+        Share of the groups to hold out, between 0 and 1.
+    seed
+        Another seed draws another split.
+
+    Returns
+    -------
+    ndarray of shape (N,), bool
+        True where held out. Both sides have every class.
+
+    Raises
+    ------
+    DataError
+        A class in fewer than 2 groups, or groups so mixed that one side would lose a class.
+    """
+    names, keys, counts = _groups(X, codes, groups, seed)
+    has = counts > 0
+    _check_enough(has)
+    chosen = np.zeros(len(keys), dtype=bool)
+    for stratum in _strata(keys, counts):
+        n = min(max(1, round(size * len(stratum))), len(stratum) - 1)
+        chosen[stratum[((np.arange(n) + 0.5) * len(stratum) / max(n, 1)).astype(int)]] = True
+    for c in np.flatnonzero(~has[chosen].any(axis=0)):
+        chosen[np.lexsort((keys, ~has[:, c]))[0]] = True
+    if not has[~chosen].any(axis=0).all():
+        raise DataError(
+            "The groups mix the classes so that no split has every class on both sides.",
+            mend="Give more groups, or smaller ones.",
+        )
+    return chosen[names]
+
+
+def folds(
+    X: NDArray[Any], codes: NDArray[np.int64], groups: Any, *, n_folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Deal the samples out to folds: stratified by class, groups kept whole.
+
+    Parameters and errors are those of :func:`hold_out`.
+
+    Returns
+    -------
+    ndarray of shape (N,), int64
+        Fold of each sample, 0 to ``n_folds - 1``; fewer folds where a class has fewer groups.
+    """
+    names, keys, counts = _groups(X, codes, groups, seed)
+    _check_enough(counts > 0)
+    n_folds = min(n_folds, int((counts > 0).sum(axis=0).min()))
+    dealt = np.empty(len(keys), dtype=np.int64)
+    order = np.concatenate(_strata(keys, counts))
+    dealt[order] = np.arange(len(order)) % n_folds
+    return dealt[names]
+
+
+def _groups(
+    X: NDArray[Any], codes: NDArray[np.int64], groups: Any, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
+    """Group of each sample (N,), a random-looking key per group (G,), its class counts (G, C)."""
+    if groups is None:
+        # Equal fingerprints mean equal samples for all purposes here: which one goes where
+        # changes nothing. A few thousand columns tell real activations apart.
+        step = max(1, X.shape[1] // _FINGERPRINT_COLUMNS)
+        # + 0.0 makes -0.0 and 0.0 one value, as they are for every comparison.
+        rows = np.ascontiguousarray(X[:, ::step], dtype=np.float64) + 0.0
+        labels = [
+            row.tobytes() + bytes([code % 251]) for row, code in zip(rows, codes, strict=True)
+        ]
+        of_sample = np.arange(len(codes))
+    else:
+        unique, of_sample = np.unique(np.asarray([str(g) for g in groups]), return_inverse=True)
+        labels = [str(name).encode() for name in unique]
+    keys = np.array([_key(label, seed) for label in labels], dtype=np.uint64)
+    counts = np.zeros((len(labels), int(codes.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (of_sample, codes), 1)
+    return of_sample, keys, counts
+
+
+def _key(label: bytes, seed: int) -> int:
+    digest = blake2b(label, digest_size=8, key=str(seed).encode()).digest()
+    return int.from_bytes(digest, "little")
+
+
+def _check_enough(has: NDArray[np.bool_]) -> None:
+    n_groups = has.sum(axis=0)
+    problems = [
+        Problem(f"class number {c}", f"in {n} group only") for c, n in enumerate(n_groups) if n < 2
+    ]
+    if problems:
+        raise DataError(
+            "Each class needs at least 2 groups of samples, one to learn from and one to check.",
+            problems=problems,
+            mend="Label more samples of this class, from other pictures.",
+        )
+
+
+def _strata(keys: NDArray[np.uint64], counts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Sort groups into strata by the rarest class they hold; within, by composition, then key."""
+    has = counts > 0
+    rarity = np.where(has, has.sum(axis=0), np.iinfo(np.int64).max)
+    rarest = rarity.argmin(axis=1)
+    order = np.lexsort((keys, *counts.T, rarest))
+    return [order[rarest[order] == c] for c in np.unique(rarest)]
