@@ -65,7 +65,8 @@ class PaperSuperNeurons(FittedReadOut):
     selection_score_ : float
         Balanced accuracy of that margin on the held-out part.
     scale_ : float
-        ``predict_proba`` is ``sigmoid(scale_ * decision)``, fitted on the held-out part.
+        ``predict_proba`` is ``sigmoid(scale_ * decision)``, fitted on the held-out part with the
+        ``n_neurons_`` best neurons of the other part.
 
     Notes
     -----
@@ -162,19 +163,25 @@ class PaperSuperNeurons(FittedReadOut):
         held = hold_out(X, codes, groups, size=self.selection_size, seed=seed)
         on_part, on_whole = self._scores(X, positive, ~held)
 
-        margins = self._margins()
-        decisions = self._decisions_per_margin(X, np.flatnonzero(held), on_part, margins)
+        samples, margins = np.flatnonzero(held), self._margins()
+        enters = np.searchsorted(margins, on_part.max() - on_part + _ROUNDING, side="right")
+        decisions = self._nested_decisions(X, samples, enters, len(margins))
         achieved = _balanced_accuracy(decisions > 0, positive[held])
         chosen = int(achieved.argmax())
 
         self.margin_ = float(margins[chosen])
         self.selection_score_ = float(achieved[chosen])
-        self.scale_ = fit_scale(decisions[:, chosen], positive[held])
         self.best_score_ = float(on_whole.max())
         self.threshold_ = self.best_score_ - self.margin_
         self.neurons_ = np.flatnonzero(on_whole > self.threshold_ + _ROUNDING)
         self.scores_ = on_whole[self.neurons_]
         self.n_neurons_ = len(self.neurons_)
+        # The final neurons have seen the held-out labels, so the scale is fitted on as many that
+        # have not; as many, because the spread of a vote share hangs on their number.
+        unseen = np.argsort(-on_part, kind="stable")[: self.n_neurons_]
+        enters = np.where(np.isin(np.arange(X.shape[1]), unseen), 0, 1)
+        decision = self._nested_decisions(X, samples, enters, 1)[:, 0]
+        self.scale_ = fit_scale(decision, positive[held])
         return self
 
     def _margins(self) -> NDArray[np.float64]:
@@ -193,25 +200,22 @@ class PaperSuperNeurons(FittedReadOut):
             scores_from_counts(tp, fp, n_positive, n_negative, self.metric),
         )
 
-    def _decisions_per_margin(
-        self,
-        X: NDArray[Any],
-        samples: NDArray[np.int64],
-        scores: NDArray[np.float64],
-        margins: NDArray[np.float64],
+    def _nested_decisions(
+        self, X: NDArray[Any], samples: NDArray[np.int64], enters: NDArray[np.int64], n_sets: int
     ) -> NDArray[np.float64]:
-        """Decision values of shape (samples, margins)."""
-        # A neuron enters at the first margin that admits it and stays for all wider ones, so
-        # sums over the newcomers of each margin, accumulated, serve all margins at once.
-        enters = np.searchsorted(margins, scores.max() - scores + _ROUNDING, side="right")
-        candidates = np.flatnonzero(enters < len(margins))
-        sums = np.zeros((len(samples), len(margins)))
+        """Decide by each of some nested sets of neurons; returns shape (samples, n_sets).
+
+        A neuron belongs to the sets from ``enters`` on. So sums over each set's newcomers,
+        accumulated, serve all sets at once.
+        """
+        candidates = np.flatnonzero(enters < n_sets)
+        sums = np.zeros((len(samples), n_sets))
         for start in range(0, len(candidates), _COLUMNS_AT_ONCE):
             columns = candidates[start : start + _COLUMNS_AT_ONCE]
-            newcomers = np.eye(len(margins))[enters[columns]]
+            newcomers = np.eye(n_sets)[enters[columns]]
             sums += self._opinions(X[np.ix_(samples, columns)]) @ newcomers
-        n_neurons = np.bincount(enters[candidates], minlength=len(margins)).cumsum()
-        return sums.cumsum(axis=1) / n_neurons
+        n_neurons = np.bincount(enters[candidates], minlength=n_sets).cumsum()
+        return np.asarray(sums.cumsum(axis=1) / n_neurons)
 
     def _opinions(self, activations: NDArray[Any]) -> NDArray[np.float64]:
         """Turn activations into what they add to the decision: half a vote, or themselves."""

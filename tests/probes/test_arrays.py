@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from superneurons.errors import DataError
+from superneurons.probes.arrays import as_tensor, check_finite
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_view_shares_memory(dtype: type) -> None:
+    X = np.zeros((3, 4), dtype=dtype)
+    view = as_tensor(X)
+    X[1, 2] = 5
+    assert view[1, 2] == 5
+
+
+def test_a_read_only_memory_map_is_viewed_without_a_warning(tmp_path) -> None:
+    np.save(tmp_path / "x.npy", np.eye(3, dtype=np.float16))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert as_tensor(mapped).sum() == 3
+
+
+def test_a_foreign_byte_order_is_read_right() -> None:
+    X = np.array([[1.0, -2.0]], dtype=">f4")
+    assert as_tensor(X).tolist() == [[1.0, -2.0]]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("column", [0, 4095, 4096, 5000])
+def test_every_sample_that_is_not_finite_is_named_with_its_columns(bad, dtype, column) -> None:
+    X = np.zeros((6, 5001), dtype=dtype)
+    X[[2, 4], column] = bad
+    with pytest.raises(DataError) as caught:
+        check_finite(X)
+    assert [problem.where for problem in caught.value.problems] == ["sample 2", "sample 4"]
+    assert str(column) in caught.value.problems[0].what
+    assert ("NaN" if np.isnan(bad) else "inf") in caught.value.problems[0].what
+
+
+def test_the_largest_float16_is_finite_and_so_is_nothing_at_all() -> None:
+    check_finite(np.full((2, 2), 65504, dtype=np.float16))
+    check_finite(np.zeros((0, 3), dtype=np.float32))
+    check_finite(torch.ones(2, 2))
+
+
+def test_a_long_list_of_columns_is_cut_short() -> None:
+    X = np.full((1, 100), np.nan, dtype=np.float32)
+    with pytest.raises(DataError, match=r"NaN in 100 of 100 columns: 0, 1, 2, 3, 4 …"):
+        check_finite(X)
