@@ -1,0 +1,152 @@
+"""Records from any data: one function, whatever the format."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from superneurons.errors import DataError, Problem
+from superneurons.task.convert import Converter, near_field
+from superneurons.task.labels import DataWarning
+from superneurons.task.readers import arrow, csv_table, folder, jsonl
+from superneurons.task.record import Record
+from superneurons.task.rows import Format, Row, RowOrProblem
+
+__all__ = ["FORMATS", "read_records"]
+
+FORMATS: tuple[Format, ...] = (
+    jsonl.FORMAT,
+    csv_table.FORMAT,
+    arrow.PARQUET,
+    arrow.SAVED_DATASET,
+    folder.FORMAT,
+)
+"""Every format read, the first that matches wins; a new one is a module and a line here."""
+
+
+def read_records(
+    source: Path | str | TextIO, *, question: str | None = None, require_labels: bool = True
+) -> list[Record]:
+    """Read labelled questions about pictures.
+
+    A row has ``image`` (or ``images``, a list), ``question``, ``label`` and, if wanted,
+    ``options``, ``group`` and ``id``; other fields are ignored. Picture paths are relative to the
+    file; Parquet files and datasets may hold the pictures themselves. Pictures are looked for, but
+    not decoded: see :func:`superneurons.task.images.check_images`.
+
+    Parameters
+    ----------
+    source
+        A JSON Lines, CSV or Parquet file, a Hugging Face dataset saved with ``save_to_disk``, a
+        folder with one folder of pictures per class, or an open stream of JSON Lines (there,
+        paths are relative to the working folder).
+    question
+        The question of rows that have none.
+    require_labels
+        Whether each row must have its label, as for learning and testing.
+
+    Returns
+    -------
+    list of Record
+        In the order of the file. ``Record.id`` is the row's own ``id`` or else its place, as in
+        ``train.jsonl:12``.
+
+    Raises
+    ------
+    DataError
+        When the source is missing, of an unknown format or empty; or lists every problem of its
+        rows: bad syntax, missing or empty fields, wrong types, missing pictures, labels that are
+        not among the options.
+    MissingExtraError
+        When the format needs a package that is not installed.
+
+    Warns
+    -----
+    DataWarning
+        When an ignored field looks like a misspelt optional one.
+
+    Examples
+    --------
+    >>> import io
+    >>> line = '{"image": "gone.png", "question": "Is it red?", "lable": "yes"}'
+    >>> read_records(io.StringIO(line))
+    Traceback (most recent call last):
+    superneurons.errors.DataError: 2 problems in 1 records.
+      <stream>:1: no such picture: 'gone.png'
+      <stream>:1: no 'label' (found 'lable', did you mean 'label'?)
+      where: <stream>
+      mend:  Mend these rows, or leave them out.
+    """
+    if question is not None and not question.strip():
+        raise DataError("The question is empty.", mend="Ask something, such as 'Is there a cat?'.")
+    name, base, rows = _open(source)
+    converter = Converter(base, question, require_labels)
+    problems = converter.problems
+    records: list[Record] = []
+    found: set[str] = set()
+    try:
+        for row in rows:
+            if isinstance(row, Row):
+                records.append(converter.convert(row))
+                found.update(row.found)
+            else:
+                problems.append(row)
+    except OSError as error:
+        raise _unreadable(name, error) from error
+    if problems:
+        raise DataError(
+            f"{len(problems)} problems in {len(records)} records.",
+            problems=_merged(problems, len(records), name),
+            where=name,
+            mend="Mend these rows, or leave them out.",
+        )
+    if not records:
+        raise DataError("There are no records.", where=name, mend="Give at least one.")
+    _warn_of_misspelt(found, name)
+    return records
+
+
+def _open(source: Path | str | TextIO) -> tuple[str, Path, Iterator[RowOrProblem]]:
+    if not isinstance(source, str | Path):
+        name = str(getattr(source, "name", "<stream>"))
+        return name, Path(), jsonl.parse_lines(source, name)
+    path = Path(source).expanduser()
+    known = "; ".join(form.name for form in FORMATS)
+    if not path.exists():
+        raise DataError("There is no such file or folder.", where=str(path), mend="Check the path.")
+    for form in FORMATS:
+        if form.matches(path):
+            return str(path), path if path.is_dir() else path.parent, form.rows(path)
+    raise DataError(
+        f"Files ending in {path.suffix!r} are not read.",
+        where=str(path),
+        mend=f"Give one of: {known}.",
+    )
+
+
+def _unreadable(name: str, error: OSError) -> DataError:
+    return DataError(
+        f"The data cannot be read: {error.strerror or error}.", where=name, mend="Check its rights."
+    )
+
+
+def _merged(problems: Sequence[Problem], n_rows: int, name: str) -> list[Problem]:
+    """Say once what is wrong with every row, such as a missing column."""
+    counts = Counter(problem.what for problem in problems)
+    common = [what for what, count in counts.items() if count == n_rows > 1]
+    rest = [problem for problem in problems if problem.what not in common]
+    return [Problem(f"{name}, all {n_rows} rows", what) for what in common] + rest
+
+
+def _warn_of_misspelt(found: set[str], name: str) -> None:
+    for field in {"options", "group"} - found:
+        near = near_field(field, found, cutoff=0.8)
+        if near is not None:
+            warnings.warn(
+                f"{name}: the field {near!r} is ignored; did you mean {field!r}?",
+                DataWarning,
+                stacklevel=3,
+            )

@@ -1,0 +1,99 @@
+"""Arrow tables: Parquet files, and Hugging Face datasets saved with `save_to_disk`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from superneurons._extras import require
+from superneurons.errors import DataError
+from superneurons.task.rows import FIELDS, Format, Row, RowOrProblem
+
+__all__ = ["PARQUET", "SAVED_DATASET"]
+
+_BATCH = 1_000
+
+
+def _parquet_rows(path: Path) -> Iterator[RowOrProblem]:
+    parquet = require("pyarrow.parquet", extra="parquet", purpose="Reading Parquet files")
+    arrow = require("pyarrow", extra="parquet", purpose="Reading Parquet files")
+    try:
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            wanted = [name for name in schema.names if name in FIELDS]
+            yield from _rows(file.iter_batches(_BATCH, columns=wanted), schema, path.name)
+    except arrow.ArrowInvalid as error:
+        raise DataError(
+            f"This is not a readable Parquet file: {error}.",
+            where=str(path),
+            mend="Write the file again.",
+        ) from error
+
+
+def _saved_rows(path: Path) -> Iterator[RowOrProblem]:
+    datasets = require("datasets", extra="datasets", purpose="Reading a saved dataset")
+    if (path / "dataset_dict.json").is_file():
+        splits = sorted(part.name for part in path.iterdir() if part.is_dir())
+        raise DataError(
+            f"This dataset has several splits: {', '.join(splits)}.",
+            where=str(path),
+            mend=f"Give the folder of one split, such as {path / splits[0] if splits else path}.",
+        )
+    try:
+        table = datasets.load_from_disk(str(path)).with_format("arrow")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"This saved dataset cannot be read: {error}.",
+            where=str(path),
+            mend="Save it again with `save_to_disk`.",
+        ) from error
+    schema = table.features.arrow_schema
+    wanted = [name for name in schema.names if name in FIELDS]
+    # pictures stay encoded bytes in this format; nothing is decoded here
+    yield from _rows(table.select_columns(wanted).iter(_BATCH), schema, path.name)
+
+
+def _rows(batches: Iterable[Any], schema: Any, name: str) -> Iterator[RowOrProblem]:
+    names = _class_names(schema)
+    number = 0
+    for batch in batches:
+        rows = batch.to_pylist() if batch.num_columns else [{}] * batch.num_rows
+        for values in rows:
+            number += 1
+            for field in names.keys() & values.keys():
+                values[field] = _named(values[field], names[field])
+            yield Row(f"{name}:{number}", values, schema.names)
+
+
+def _class_names(schema: Any) -> dict[str, list[str]]:
+    """Return the names behind numbered labels, which `datasets` keeps in the table's metadata."""
+    stored = (schema.metadata or {}).get(b"huggingface")
+    features = json.loads(stored)["info"]["features"] if stored else {}
+    return {
+        field: feature["names"]
+        for field, feature in features.items()
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+    }
+
+
+def _named(number: Any, names: list[str]) -> Any:
+    if isinstance(number, int) and -1 <= number < len(names):
+        return None if number == -1 else names[number]  # -1 stands for "no label" there
+    return number
+
+
+PARQUET = Format(
+    name="Parquet (.parquet)",
+    matches=lambda path: path.is_file() and path.suffix.lower() in {".parquet", ".pq"},
+    rows=_parquet_rows,
+)
+
+SAVED_DATASET = Format(
+    name="a Hugging Face dataset saved with save_to_disk",
+    matches=lambda path: (
+        (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
+    ),
+    rows=_saved_rows,
+)
