@@ -34,6 +34,9 @@ def fit_scale(decision: NDArray[np.float64], positive: NDArray[np.bool_]) -> flo
     >>> round(fit_scale(decision, positive), 2)
     0.69
     """
+    # In one order, so that rounding can't make the result depend on the order of the samples.
+    order = np.lexsort((positive, decision))
+    decision, positive = decision[order], positive[order]
     n_positive = int(positive.sum())
     target = np.where(
         positive, (n_positive + 1) / (n_positive + 2), 1 / (len(positive) - n_positive + 2)

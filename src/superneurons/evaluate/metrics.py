@@ -1,0 +1,223 @@
+"""How good answers are: always accuracy, balanced accuracy and F1 together, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from superneurons.errors import DataError, Problem
+from superneurons.evaluate.calibration import brier_score, expected_calibration_error
+from superneurons.evaluate.intervals import Interval, percentiles, resampled_counts, wilson
+
+__all__ = ["N_DRAWS", "Scores", "confusion_scores", "score"]
+
+N_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good the answers to N questions are. All values are shares, from 0 to 1.
+
+    Parameters
+    ----------
+    n
+        N.
+    accuracy, accuracy_interval
+        Share of right answers. Interval: Wilson's, or a bootstrap over groups.
+    balanced_accuracy, balanced_accuracy_interval
+        Mean of the recalls of the classes that occur. Interval: bootstrap within classes, or
+        over groups.
+    f1, f1_interval
+        F1 of the second class when there are two, else the mean over the classes that occur.
+        Interval: as for balanced accuracy.
+    majority
+        Accuracy of always giving the most frequent answer.
+    recall
+        Recall of each class that occurs.
+    ece
+        Expected calibration error; ``None`` without probabilities.
+    brier
+        Brier score; ``None`` without probabilities.
+
+    Notes
+    -----
+    All intervals are at 95 %.
+    """
+
+    n: int
+    accuracy: float
+    accuracy_interval: Interval
+    balanced_accuracy: float
+    balanced_accuracy_interval: Interval
+    f1: float
+    f1_interval: Interval
+    majority: float
+    recall: Mapping[str, float]
+    ece: float | None = None
+    brier: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same as JSON values."""
+        values = asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def score(
+    y_true: Sequence[Any],
+    y_pred: Sequence[Any],
+    *,
+    classes: Sequence[Any],
+    probabilities: ArrayLike | None = None,
+    groups: Sequence[Any] | None = None,
+    seed: int = 0,
+) -> Scores:
+    """Score answers.
+
+    Parameters
+    ----------
+    y_true
+        N right labels, all among ``classes``.
+    y_pred
+        N given labels; one that isn't among ``classes`` (an answer nobody could parse) is wrong.
+    classes
+        The labels; with two, the second is the positive one.
+    probabilities
+        Shape (N, C), in the order of ``classes``.
+    groups
+        N names; samples of one group, such as questions on one picture, aren't independent.
+    seed
+        Of the bootstrap.
+
+    Raises
+    ------
+    DataError
+        Nothing to score, lengths that differ, right labels that aren't among the classes,
+        probabilities of another shape or out of range.
+
+    Examples
+    --------
+    >>> scores = score(["no", "no", "yes", "yes"], ["no", "yes", "yes", "?"], classes=["no", "yes"])
+    >>> scores.accuracy, scores.f1
+    (0.5, 0.5)
+    """
+    n_classes = len(classes)
+    index = {label: i for i, label in enumerate(classes)}
+    _check_labels(y_true, y_pred, groups, index)
+    codes = np.array([index[label] for label in y_true], dtype=np.int64)
+    given = np.array([index.get(label, n_classes) for label in y_pred], dtype=np.int64)
+    p = None if probabilities is None else _checked_probabilities(probabilities, codes, n_classes)
+
+    # A confusion matrix has one row per class and one more column, for unknown answers.
+    cells = np.eye(n_classes * (n_classes + 1), dtype=np.int64)[codes * (n_classes + 1) + given]
+    confusion = cells.sum(axis=0)
+    units, independent = _units(cells, groups)
+    strata = codes if independent else np.zeros(len(units), dtype=np.int64)
+    draws = confusion_scores(resampled_counts(units, strata, n_draws=N_DRAWS, seed=seed), n_classes)
+    (accuracy,), (balanced,), (f1,) = confusion_scores(confusion[None], n_classes)
+    rights = int((codes == given).sum())
+    frequency = np.bincount(codes, minlength=n_classes)
+    return Scores(
+        n=len(codes),
+        accuracy=float(accuracy),
+        accuracy_interval=wilson(rights, len(codes)) if independent else percentiles(draws[0]),
+        balanced_accuracy=float(balanced),
+        balanced_accuracy_interval=percentiles(draws[1]),
+        f1=float(f1),
+        f1_interval=percentiles(draws[2]),
+        majority=float(frequency.max() / len(codes)),
+        recall={
+            str(label): float((given[codes == i] == i).mean())
+            for i, label in enumerate(classes)
+            if frequency[i]
+        },
+        ece=None if p is None else expected_calibration_error(p, codes),
+        brier=None if p is None else brier_score(p, codes),
+    )
+
+
+def confusion_scores(
+    confusions: NDArray[np.int64], n_classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Accuracy, balanced accuracy and F1 of B confusion matrices.
+
+    Parameters
+    ----------
+    confusions
+        Shape (B, C * (C + 1)): rows are right classes, columns given ones and "none of them".
+    n_classes
+        C.
+
+    Returns
+    -------
+    tuple of three ndarrays of shape (B,), float64
+    """
+    matrices = confusions.reshape(-1, n_classes, n_classes + 1)
+    right = matrices[:, range(n_classes), range(n_classes)]
+    actual, claimed = matrices.sum(axis=2), matrices[:, :, :n_classes].sum(axis=1)
+    occurs = actual > 0
+    recalls = right / np.maximum(actual, 1)
+    f1s = 2 * right / np.maximum(actual + claimed, 1)
+    n_occurring = occurs.sum(axis=1)
+    return (
+        right.sum(axis=1) / actual.sum(axis=1),
+        recalls.sum(axis=1) / n_occurring,
+        f1s[:, 1] if n_classes == 2 else (f1s * occurs).sum(axis=1) / n_occurring,
+    )
+
+
+def _check_labels(
+    y_true: Sequence[Any],
+    y_pred: Sequence[Any],
+    groups: Sequence[Any] | None,
+    index: Mapping[Any, int],
+) -> None:
+    lengths = {"y_true": len(y_true), "y_pred": len(y_pred)}
+    if groups is not None:
+        lengths["groups"] = len(groups)
+    if len(y_true) == 0 or len(set(lengths.values())) > 1:
+        raise DataError(
+            f"Need as many of each, and at least one; got {lengths}.",
+            mend="Give one right label, one given label and one group for each sample.",
+        )
+    problems = [
+        Problem(f"sample {i}", f"{label!r} isn't among the classes")
+        for i, label in enumerate(y_true)
+        if label not in index
+    ]
+    if problems:
+        raise DataError(
+            "Some right labels aren't among the classes.",
+            problems=problems,
+            mend=f"Classes: {', '.join(map(repr, index))}.",
+        )
+
+
+def _checked_probabilities(
+    probabilities: ArrayLike, codes: NDArray[np.int64], n_classes: int
+) -> NDArray[np.float64]:
+    p = np.asarray(probabilities, dtype=np.float64)
+    if p.shape != (len(codes), n_classes) or not ((p >= 0) & (p <= 1)).all():
+        raise DataError(
+            f"Probabilities of shape {p.shape} for {len(codes)} samples and {n_classes} classes, "
+            "or out of range.",
+            mend="Give one row for each sample, one column for each class, from 0 to 1.",
+        )
+    return p
+
+
+def _units(
+    cells: NDArray[np.int64], groups: Sequence[Any] | None
+) -> tuple[NDArray[np.int64], bool]:
+    """Confusion counts of each unit of the bootstrap, and whether the units are the samples."""
+    if groups is None:
+        return cells, True
+    names, of_sample = np.unique(np.asarray([str(g) for g in groups]), return_inverse=True)
+    if len(names) == len(cells):
+        return cells, True
+    units = np.zeros((len(names), cells.shape[1]), dtype=np.int64)
+    np.add.at(units, of_sample, cells)
+    return units, False

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from superneurons.errors import DataError
+from superneurons.evaluate.null import chance_maximum, shuffled_labels, shuffled_maximum
+from superneurons.probes.scores import neuron_scores
+
+
+def test_the_chance_maximum_is_that_of_coins() -> None:
+    rng = np.random.default_rng(0)
+    simulated = np.median(rng.binomial(200, 0.5, size=(400, 5000)).max(axis=1)) / 200
+    assert chance_maximum(200, 5000) == pytest.approx(simulated, abs=0.006)
+
+
+def test_the_chance_maximum_grows_with_neurons_and_shrinks_with_samples() -> None:
+    assert chance_maximum(10, 1) == 0.5
+    assert chance_maximum(100, 10) < chance_maximum(100, 100_000) <= 1
+    assert chance_maximum(1000, 1000) < chance_maximum(100, 1000)
+    assert chance_maximum(5, 10**6) == 1
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1"])
+def test_it_is_the_maximum_of_the_scores_under_each_shuffle(metric) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 30)).astype(np.float16), rng.random(40) < 0.4
+    shuffles = shuffled_labels(y, n_shuffles=5, seed=3)
+    expected = [neuron_scores(X, labels, metric).max() for labels in shuffles]
+    found = shuffled_maximum(X, y, 5, seed=3, metric=metric)
+    np.testing.assert_allclose(found, expected)
+
+
+def test_more_columns_than_fit_at_once(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 25)), np.arange(30) % 2 == 0
+    whole = shuffled_maximum(X, y, 20)
+    monkeypatch.setattr("superneurons.evaluate.null._COLUMNS_AT_ONCE", 7)
+    np.testing.assert_array_equal(shuffled_maximum(X, y, 20), whole)
+
+
+def test_a_neuron_that_knows_beats_the_null_and_noise_does_not() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 2 == 0
+    X = rng.normal(size=(200, 500))
+    null = shuffled_maximum(X, y, 200)
+    assert neuron_scores(X, y).max() <= np.quantile(null, 0.99)
+    X[:, 0] += np.where(y, 1, -1)
+    assert neuron_scores(X, y).max() > shuffled_maximum(X, y, 200).max()
+    assert np.median(null) == pytest.approx(chance_maximum(200, 500), abs=0.02)
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=12), seed=st.integers(0, 99))
+def test_shuffles_keep_the_labels_and_the_groups_of_each_size(sizes, seed) -> None:
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    rng = np.random.default_rng(seed)
+    y = rng.random(len(groups)) < 0.5
+    order = rng.permutation(len(groups))
+    groups, y = groups[order], y[order]
+
+    def positives(labels):
+        pairs = [(np.sum(groups == g), np.sum(labels[groups == g])) for g in range(len(sizes))]
+        return sorted(pairs)
+
+    for labels in shuffled_labels(y, n_shuffles=4, groups=groups, seed=seed):
+        assert positives(labels) == positives(y)
+    for labels in shuffled_labels(y, n_shuffles=4, seed=seed):
+        assert labels.sum() == y.sum()
+
+
+def test_twins_stay_twins() -> None:
+    y = np.arange(60) % 2 == 0
+    shuffles = shuffled_labels(y, n_shuffles=50, groups=np.arange(60) // 2)
+    assert (shuffles[:, ::2] != shuffles[:, 1::2]).all()
+    assert 0.4 < shuffles[:, 0].mean() < 0.6
+
+
+def test_groups_with_one_label_move_as_a_whole_and_make_the_null_wider() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 10)
+    y = np.repeat(np.arange(40) % 2 == 0, 10)
+    X = np.repeat(rng.normal(size=(40, 200)), 10, axis=0)
+    grouped, naive = (shuffled_maximum(X, y, 50, groups=g) for g in (groups, None))
+    assert np.median(grouped) > np.median(naive) + 0.08
+
+
+def test_shuffles_differ_from_each_other_and_by_seed() -> None:
+    y = np.arange(50) % 2 == 0
+    one = shuffled_labels(y, n_shuffles=3, seed=0)
+    assert len(np.unique(one, axis=0)) == 3
+    np.testing.assert_array_equal(one, shuffled_labels(y, n_shuffles=3, seed=0))
+    assert not np.array_equal(one, shuffled_labels(y, n_shuffles=3, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "n"),
+    [
+        (np.zeros((3, 2)), [True, False], 5),
+        (np.zeros((2, 2)), [True, False], 0),
+        (np.full((2, 2), np.nan), [True, False], 5),
+    ],
+)
+def test_bad_input_is_refused(X, y, n) -> None:
+    with pytest.raises(DataError):
+        shuffled_maximum(X, y, n)
