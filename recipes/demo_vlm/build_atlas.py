@@ -162,7 +162,7 @@ def clipart_sprites(package: Path) -> Iterator[tuple[Sprite, Path]]:
 
 
 def words(stem: str) -> set[str]:
-    """The whole words of a file name."""
+    """Return the whole words of a file name."""
     return set(re.split(r"[^a-z0-9]+", stem.lower()))
 
 
@@ -171,11 +171,11 @@ def _within(place: Path, folders: tuple[str, ...]) -> bool:
 
 
 def name_clipart(place: Path, catalogue: list[Thing]) -> int:
-    """The one class whose words and folders match; -1 for none or several."""
+    """Return the one class whose words and folders match; -1 for none or several."""
     hits = [
         number
         for number, thing in enumerate(catalogue)
-        if thing.words & words(place.stem) and _within(place, FOLDERS[thing.group])
+        if thing.names(words(place.stem)) and _within(place, FOLDERS[thing.group])
     ]
     return hits[0] if len(hits) == 1 else UNLABELLED
 
@@ -202,7 +202,7 @@ def hold_out(sprites: list[Sprite], n_classes: int, rng: np.random.Generator) ->
 
 
 def fingerprints(sprites: list[Sprite]) -> NDArray[np.float32]:
-    """Unit vectors whose product tells how alike two sprites look."""
+    """Return unit vectors whose product tells how alike two sprites look."""
     pixels = np.stack([s.pixels for s in sprites]).astype(np.float32) / 255
     grey = pixels[..., 3:] * (pixels[..., :3] - 0.5)
     stack = np.concatenate([grey, pixels[..., 3:] - 0.5], axis=3)
