@@ -37,7 +37,8 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     except ImportError as error:
         if error.name is not None and not module.startswith(error.name.split(".")[0]):
             raise  # the dependency is there and is itself broken: do not hide that
+        package = module.split(".", maxsplit=1)[0]
         raise MissingExtraError(
-            f"{purpose} needs the package {module.split('.')[0]!r}, which is not installed.",
+            f"{purpose} needs the package {package!r}, which is not installed.",
             mend=f"pip install 'superneurons[{extra}]'",
         ) from error

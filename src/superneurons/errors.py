@@ -5,7 +5,7 @@
     SuperNeuronsError
     ├── DataError(ValueError)            records, pictures, labels; lists every problem of an input
     ├── ModelError(RuntimeError)         a base model that cannot be used the way it was asked
-    │   └── ModelNotFoundError(OSError)      … that is not there: no such path, no network, no package
+    │   └── ModelNotFoundError(OSError)      … that is not there: no such path, no network
     ├── ArtefactError(ValueError)        a saved classifier that cannot be read
     │   └── MismatchError                    … or that belongs to another model, prompt or layout
     ├── OutputError(OSError)             a place that cannot be written, or is taken

@@ -32,7 +32,7 @@ class ReadOutState:
     values: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
-class ReadOut(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class ReadOut(ClassifierMixin, BaseEstimator):
     """A classifier over activations that knows which columns it reads.
 
     Columns of ``X`` are neurons. A fitted read-out keeps their indices in ``neurons_``; only these

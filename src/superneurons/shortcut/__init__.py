@@ -1,1 +1,1 @@
-"""."""
+"""The fitted classifier: probe, exit early, save and load."""

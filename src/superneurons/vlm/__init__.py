@@ -1,1 +1,1 @@
-"""."""
+"""Open a vision-language model, know its parts, prompt it, cut it off at a layer, identify it."""

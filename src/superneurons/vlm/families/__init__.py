@@ -1,1 +1,1 @@
-"""."""
+"""One file for each model family: where its parts are."""

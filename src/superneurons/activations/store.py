@@ -1,0 +1,206 @@
+"""Keep activations on disk as they come, so that an interrupted capture goes on where it stopped.
+
+A store is a directory: ``plan.json`` says what is captured from what, ``shard-00000.safetensors``
+and so on hold the records in order. A shard appears under its name only when it is whole, and
+batches never straddle shards, so what a resumed capture computes is what an unbroken one would.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from superneurons.activations.capture import Captured, Progress, capture
+from superneurons.errors import MismatchError, OutputError, Problem
+from superneurons.task.images import open_image
+from superneurons.task.record import ImageSource, Record
+from superneurons.vlm.answer import LabelWords
+from superneurons.vlm.fingerprint import fingerprint
+from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
+
+__all__ = ["Plan", "capture_to_store", "write_atomically"]
+
+_BATCHES_PER_SHARD = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a store holds, and what it was captured from.
+
+    Parameters
+    ----------
+    records
+        SHA-256 over questions and picture contents, in order.
+    n
+        Number of records.
+    layers, width
+        Shape (L, D) of one record's activations.
+    batch_size
+        Records per forward pass; part of the plan, since it moves the last bits.
+    model
+        Fingerprint of the layers that ran.
+    prompt
+        Digest of the prompt.
+    labels
+        Labels whose logits are kept; empty for none.
+    """
+
+    records: str
+    n: int
+    layers: int
+    width: int
+    batch_size: int
+    model: str
+    prompt: str
+    labels: tuple[str, ...]
+
+    @property
+    def shard_size(self) -> int:
+        """Records in each shard but the last."""
+        return self.batch_size * _BATCHES_PER_SHARD
+
+
+def capture_to_store(
+    vlm: VLM,
+    records: Sequence[Record],
+    directory: Path,
+    *,
+    prompt: Prompt | None = None,
+    batch_size: int = 8,
+    words: LabelWords | None = None,
+    progress: Progress | None = None,
+) -> Captured:
+    """Capture the activations of records into a directory, going on where an earlier run stopped.
+
+    Takes what :func:`superneurons.activations.capture.capture` takes, and returns the same.
+
+    Raises
+    ------
+    MismatchError
+        When the directory holds activations of other records, another model or another prompt.
+    OutputError
+        When it cannot be written.
+    """
+    prompt = prompt or Prompt()
+    plan = Plan(
+        records=_digest(records),
+        n=len(records),
+        layers=vlm.depth,
+        width=vlm.hidden_size,
+        batch_size=batch_size,
+        model=fingerprint(vlm, vlm.depth),
+        prompt=prompt.digest(vlm.processor),
+        labels=words.labels if words else (),
+    )
+    _adopt(directory, plan)
+    shards = []
+    for start in range(0, len(records), plan.shard_size):
+        part = records[start : start + plan.shard_size]
+        path = directory / f"shard-{start // plan.shard_size:05d}.safetensors"
+        shard = _read(path, plan, len(part))
+        if shard is None:
+            shard = capture(vlm, part, prompt=prompt, batch_size=batch_size, words=words)
+            _write(path, shard)
+        shards.append(shard)
+        if progress is not None:
+            progress(start + len(part), len(records))
+    logits = [shard.label_logits for shard in shards if shard.label_logits is not None]
+    return Captured(
+        np.concatenate([shard.activations for shard in shards]),
+        np.concatenate(logits) if logits else None,
+    )
+
+
+def _adopt(directory: Path, plan: Plan) -> None:
+    """Start the store, or make sure that the one that is there is of the same plan."""
+    path = directory / "plan.json"
+    wanted = json.loads(json.dumps(asdict(plan)))
+    if not path.exists():
+        write_atomically(path, json.dumps(wanted, indent=2).encode())
+        return
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = {}
+    problems = [
+        Problem(f"plan.json: {name}", f"is {found.get(name)!r}, now {value!r}")
+        for name, value in wanted.items()
+        if found.get(name) != value
+    ]
+    if problems:
+        raise MismatchError(
+            f"{str(directory)!r} holds activations of something else.",
+            problems=problems,
+            mend="Delete that directory, or give another one.",
+        )
+
+
+def _read(path: Path, plan: Plan, n: int) -> Captured | None:
+    """Return a finished shard, or ``None`` when it is missing or damaged."""
+    try:
+        tensors = load_file(path)
+    except (FileNotFoundError, SafetensorError):
+        return None
+    activations = tensors.get("activations")
+    if activations is None or activations.shape != (n, plan.layers, plan.width):
+        return None
+    return Captured(activations, tensors.get("label_logits"))
+
+
+def _write(path: Path, shard: Captured) -> None:
+    tensors = {"activations": np.ascontiguousarray(shard.activations)}
+    if shard.label_logits is not None:
+        tensors["label_logits"] = np.ascontiguousarray(shard.label_logits)
+    write_atomically(path, save(tensors))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, whenever the process is killed.
+
+    Raises
+    ------
+    OutputError
+        When the place cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write {str(path)!r}: {error.strerror or error}",
+            where=str(path.parent),
+            mend="Choose a directory that can be written and has room.",
+        ) from error
+
+
+def _digest(records: Sequence[Record]) -> str:
+    digest = hashlib.sha256()
+    seen: dict[Path, bytes] = {}
+    for record in records:
+        digest.update(f"\0{record.question}\0{len(record.images)}\0".encode())
+        for image in record.images:
+            digest.update(_picture(image, seen))
+    return digest.hexdigest()
+
+
+def _picture(image: ImageSource, seen: dict[Path, bytes]) -> bytes:
+    if isinstance(image, Path):
+        if image not in seen:
+            seen[image] = hashlib.sha256(image.read_bytes()).digest()
+        return seen[image]
+    pixels = open_image(image)
+    return hashlib.sha256(f"{pixels.size}".encode() + pixels.tobytes()).digest()

@@ -1,0 +1,62 @@
+"""The ``superneurons`` command.
+
+Exit codes: 0 done; 1 a defect of this program; 2 something to mend (arguments, data, model,
+output), said on standard error; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from superneurons.cli import demo, doctor, evaluate, fit, predict, tasks
+from superneurons.errors import SuperNeuronsError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="superneurons",
+    help="Your labels make your own vision-language model better and cheaper at your question.",
+    epilog="Exit codes: 0 done, 2 something to mend (said on standard error), 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
+app.command("eval")(evaluate.evaluate)
+app.command("doctor")(doctor.doctor)
+app.add_typer(tasks.app, name="tasks")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"superneurons {version('superneurons')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and turn errors into messages and exit codes."""
+    try:
+        app()
+    except SuperNeuronsError as error:
+        print(f"superneurons: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("superneurons: interrupted", file=sys.stderr)
+        sys.exit(130)

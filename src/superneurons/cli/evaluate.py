@@ -1,0 +1,49 @@
+"""``superneurons eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from superneurons.cli import options
+from superneurons.cli.output import print_json, quiet, step
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    classifier: Annotated[Path, typer.Argument(help="What `superneurons fit` saved.")],
+    data: options.Data,
+    question: options.Question = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The base model, if it is elsewhere now.")
+    ] = None,
+    rivals: Annotated[
+        bool, typer.Option(help="Also run the whole base model, to compare with.")
+    ] = True,
+    batch_size: options.BatchSize = 8,
+    device: options.Device = "auto",
+    seed: options.Seed = 0,
+    trust_remote_code: options.Trust = False,
+    as_json: options.Json = False,
+) -> None:
+    """Score a classifier on labelled records it was not fitted on, beside what it has to beat."""
+    from superneurons.cli.data import read
+    from superneurons.cli.table import print_comparison
+    from superneurons.evaluate.evaluation import evaluate_classifier
+    from superneurons.shortcut.artefact import read_config
+    from superneurons.shortcut.classifier import SuperNeuronClassifier
+
+    quiet()
+    config = read_config(classifier)
+    records = read(data, question or config["question"])
+    fitted = SuperNeuronClassifier.from_pretrained(
+        classifier, model, batch_size=batch_size, device=device, trust_remote_code=trust_remote_code
+    )
+    found = evaluate_classifier(fitted, records, rivals=rivals, seed=seed, steps=step)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        print_comparison(found)

@@ -1,0 +1,49 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+__all__ = [
+    "BatchSize",
+    "Data",
+    "Device",
+    "Dtype",
+    "Json",
+    "Model",
+    "Question",
+    "Revision",
+    "Seed",
+    "Trust",
+]
+
+Model: TypeAlias = Annotated[
+    str, typer.Option("--model", "-m", help="'demo', a local directory, or a hub id.")
+]
+Data: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        "-d",
+        help="JSONL, CSV or Parquet file (image, question, label, …), a folder with one folder "
+        "per label, a saved Hugging Face dataset, or '-' for JSONL on standard input.",
+    ),
+]
+Question: TypeAlias = Annotated[
+    str | None, typer.Option("--question", "-q", help="The question, where the data has none.")
+]
+BatchSize: TypeAlias = Annotated[int, typer.Option(min=1, help="Records per forward pass.")]
+Device: TypeAlias = Annotated[str, typer.Option(help="cpu, cuda:0, mps, or auto.")]
+Dtype: TypeAlias = Annotated[
+    str, typer.Option(help="float32, float16, bfloat16, or auto: float32 on a CPU, else as stored.")
+]
+Revision: TypeAlias = Annotated[
+    str | None, typer.Option(help="Branch, tag or commit of a model of the hub.")
+]
+Trust: TypeAlias = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Let code that comes with the model run.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]

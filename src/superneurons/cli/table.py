@@ -1,0 +1,72 @@
+"""A comparison as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from superneurons.evaluate.comparison import Comparison, Row
+
+__all__ = ["print_comparison"]
+
+
+def print_comparison(found: Comparison) -> None:
+    """Print one line per way of answering on standard output, and what was measured below it."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in ("accuracy (95 %)", "balanced (95 %)", "F1", "exit layer", "neurons", "ms"):
+        table.add_column(name, justify="right")
+    table.add_column("× generate", justify="right")
+    table.add_column("× one token", justify="right")
+    for row in found.rows:
+        table.add_row(
+            row.name,
+            *_scores(row),
+            _or_dash(row.exit_layer, "{}"),
+            _or_dash(row.neurons, "{}"),
+            _or_dash(None if row.timing is None else row.timing.median, "{:.0f}"),
+            _or_dash(found.speed_up(row, GENERATE), "{:.1f}"),
+            _or_dash(found.speed_up(row, FIRST_TOKEN), "{:.1f}"),
+        )
+    # A table that is cut off is worse than one that is wider than the window.
+    console = Console(width=None if Console().is_terminal else 132)
+    console.print(table)
+    for row in found.rows:
+        if row.note:
+            console.print(f"{row.name}: {row.note}", highlight=False)
+    for name, value in found.null.items():
+        console.print(f"{name.replace('_', ' ')}: {value:.1%}", highlight=False)
+    setting = found.setting
+    console.print(
+        f"{setting['test_records']} test records; {setting['model']} with {setting['layers']} "
+        f"layers, {setting['dtype']} on {setting['device']} with {setting['threads']} threads, "
+        f"{setting['prompt_tokens']} prompt tokens. Times: medians of "
+        f"{setting['timing']['rounds']} rounds, one record at a time "
+        f"({setting['timing']['counted']}).",
+        highlight=False,
+    )
+
+
+def _scores(row: Row) -> tuple[str, str, str]:
+    if row.scores is None:
+        return ("–", "–", "–")
+    scores = row.scores
+    return (
+        _with_interval(scores.accuracy, scores.accuracy_interval),
+        _with_interval(scores.balanced_accuracy, scores.balanced_accuracy_interval),
+        f"{scores.f1:.1%}".removesuffix("%"),
+    )
+
+
+def _with_interval(value: float, interval: tuple[float, float]) -> str:
+    return f"{100 * value:.1f} ({100 * interval[0]:.0f}–{100 * interval[1]:.0f})"
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)

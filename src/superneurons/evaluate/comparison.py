@@ -1,0 +1,88 @@
+"""Ways of answering the same records, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from superneurons.evaluate.metrics import Scores
+from superneurons.evaluate.timing import Timing
+
+__all__ = ["FIRST_TOKEN", "GENERATE", "Comparison", "Row"]
+
+GENERATE = "base model, generate"
+FIRST_TOKEN = "base model, first token"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way of answering.
+
+    Parameters
+    ----------
+    name
+        What it is.
+    scores
+        How well it does on the test records; ``None`` where it can't answer.
+    exit_layer
+        Decoder layers that run; ``None`` where the model doesn't run at all.
+    neurons
+        Neurons that are read.
+    timing
+        Milliseconds of one picture at batch size 1.
+    note
+        Why there are no scores.
+    """
+
+    name: str
+    scores: Scores | None
+    exit_layer: int | None = None
+    neurons: int | None = None
+    timing: Timing | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several ways of answering, scored on the same records and timed in the same run.
+
+    Parameters
+    ----------
+    rows
+        One per way of answering.
+    setting
+        What was measured on what: model, device, dtype, numbers of records, tokens.
+    null
+        What chance alone would give, by name.
+    """
+
+    rows: tuple[Row, ...]
+    setting: dict[str, Any]
+    null: dict[str, float]
+
+    def speed_up(self, row: Row, over: str) -> float | None:
+        """How many times faster a row is than another; ``None`` where either has no time."""
+        base = next((other.timing for other in self.rows if other.name == over), None)
+        if row.timing is None or base is None:
+            return None
+        return base.median / row.timing.median
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "setting": self.setting,
+            "null": self.null,
+            "rows": [
+                {
+                    "name": row.name,
+                    "exit_layer": row.exit_layer,
+                    "neurons": row.neurons,
+                    "scores": None if row.scores is None else row.scores.as_dict(),
+                    "ms": None if row.timing is None else asdict(row.timing),
+                    "speed_up_over_generate": self.speed_up(row, GENERATE),
+                    "speed_up_over_prefill": self.speed_up(row, FIRST_TOKEN),
+                    "note": row.note,
+                }
+                for row in self.rows
+            ],
+        }

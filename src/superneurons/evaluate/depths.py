@@ -1,0 +1,175 @@
+"""The paper's rule at several exit layers, beside everything it has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison, Row
+from superneurons.evaluate.null import chance_maximum
+from superneurons.evaluate.passes import Passes, Steps, run_passes, silent
+from superneurons.evaluate.rivals import text_only_labels
+from superneurons.evaluate.scoring import score_predictions, score_records
+from superneurons.evaluate.setting import setting_of
+from superneurons.evaluate.timing import Timing, time_together
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.task.record import Record
+from superneurons.vlm.answer import generate_answers
+from superneurons.vlm.model import VLM
+
+__all__ = ["compare_depths"]
+
+_ALL = "Super Neurons"
+
+
+def compare_depths(
+    vlm: VLM,
+    probe: Sequence[Record],
+    test: Sequence[Record],
+    *,
+    depths: Iterable[int] = (1, 2, 4, 8),
+    batch_size: int = 8,
+    repeats: int = 7,
+    seed: int = 0,
+    steps: Steps = silent,
+) -> tuple[Comparison, SuperNeuronClassifier]:
+    """Fit the paper's rule with all layers and with few, and score everything on other records.
+
+    The model runs once over each set of records; every restriction to layers ≤ k is fitted and
+    scored from that pass. Times are measured apart, by really stopping there, at batch size 1.
+
+    Parameters
+    ----------
+    vlm
+        The whole model.
+    probe
+        Labelled records to fit and calibrate on.
+    test
+        Labelled records to score on, without a picture of ``probe``.
+    depths
+        Exit layers to restrict the Super Neurons to; those the model doesn't have are left out.
+    batch_size
+        Records per forward pass.
+    repeats
+        Rounds of the timing.
+    seed
+        Seed of everything that is drawn.
+    steps
+        Shows progress.
+
+    Returns
+    -------
+    comparison, classifier
+        The table, and the fitted classifier that reads all layers.
+
+    Raises
+    ------
+    DataError
+        When pictures or labels cannot be used.
+    """
+    passes = run_passes(vlm, probe, test, batch_size=batch_size, seed=seed, steps=steps)
+    fitted = {_ALL: _fit(vlm, passes, None, seed)}
+    for depth in sorted(set(depths)):
+        if depth < vlm.n_layers:
+            fitted[f"{_ALL}, layers ≤ {depth}"] = _fit(vlm, passes, depth, seed)
+    with steps("timing") as told:
+        timings = time_together(
+            _calls(vlm, passes, fitted), repeats=repeats, device=vlm.device, progress=told
+        )
+    rows = [
+        *_rival_rows(vlm, passes, timings, seed),
+        *(_row(name, classifier, passes, timings, seed) for name, classifier in fitted.items()),
+        _row(
+            f"{_ALL}, shuffled labels", _fit(vlm, passes, None, seed, null=True), passes, {}, seed
+        ),
+    ]
+    best = float(str(fitted[_ALL].read_out_.get_state().values["best_score_"]))
+    searched = passes.captured.flat.shape[1]
+    setting = setting_of(vlm, test, repeats, seed) | {
+        "probing_records": len(probe),
+        "probing_questions": len(passes.probing.records),
+        "neurons_searched": searched,
+    }
+    null = {
+        "best_neuron_on_probing_set": best,
+        "chance_maximum": chance_maximum(len(passes.probing.records), searched),
+    }
+    return Comparison(tuple(rows), setting, null), fitted[_ALL]
+
+
+def _fit(
+    vlm: VLM, passes: Passes, max_layer: int | None, seed: int, *, null: bool = False
+) -> SuperNeuronClassifier:
+    classifier = SuperNeuronClassifier(vlm, max_layer=max_layer, random_state=seed)
+    probing = passes.probing.shuffled(seed) if null else passes.probing
+    return classifier.fit_captured(probing, passes.captured)
+
+
+def _calls(
+    vlm: VLM, passes: Passes, fitted: Mapping[str, SuperNeuronClassifier]
+) -> dict[str, Callable[[int], object]]:
+    """One record each, from its pictures to the answer."""
+    base = passes.base.asked(passes.test)
+
+    def generate(number: int) -> object:
+        record = base[number % len(base)]
+        return generate_answers(vlm, vlm.encode([record], padding_side="left"))
+
+    def prefill(number: int) -> object:
+        inputs = vlm.encode([base[number % len(base)]])
+        return vlm.last_states(inputs, logits=True).logits
+
+    def shortcut(classifier: SuperNeuronClassifier) -> Callable[[int], object]:
+        cut = vlm.truncated(classifier.exit_layer_)
+        return lambda number: classifier.answer(cut, [passes.test[number % len(passes.test)]])
+
+    return {
+        GENERATE: generate,
+        FIRST_TOKEN: prefill,
+        **{name: shortcut(classifier) for name, classifier in fitted.items()},
+    }
+
+
+def _rival_rows(vlm: VLM, passes: Passes, timings: Mapping[str, Timing], seed: int) -> list[Row]:
+    def scored(predicted: Sequence[str]) -> Any:
+        return score_records(passes.test, predicted, labels=passes.labels, seed=seed)
+
+    base, whole = passes.base, vlm.n_layers
+    rows = [
+        Row("majority class", scored(_majority(passes))),
+        Row("text only", scored(text_only_labels(passes.probe, passes.test, passes.labels))),
+        Row(GENERATE, scored(passes.generated), whole, timing=timings[GENERATE]),
+    ]
+    prefill = timings[FIRST_TOKEN]
+    if passes.probe_logits is None or passes.test_logits is None:
+        return [*rows, Row(FIRST_TOKEN, None, whole, timing=prefill, note=base.why_not)]
+    raw = base.raw(passes.test, passes.test_logits)
+    calibrated = base.calibrated(passes.probe, passes.probe_logits, passes.test, passes.test_logits)
+    return [
+        *rows,
+        Row(FIRST_TOKEN, scored(raw), whole, timing=prefill),
+        Row("calibrated logits", scored(calibrated), whole, timing=prefill),
+    ]
+
+
+def _majority(passes: Passes) -> list[str]:
+    """Answer always what is most frequent among the probing records."""
+    if passes.labels:
+        known = [str(record.label) for record in passes.probe]
+        return [max(sorted(set(known)), key=known.count)] * len(passes.test)
+    places = [(record.options or ()).index(str(record.label)) for record in passes.probe]
+    place = max(sorted(set(places)), key=places.count)
+    return [(record.options or ())[place] for record in passes.test]
+
+
+def _row(
+    name: str,
+    classifier: SuperNeuronClassifier,
+    passes: Passes,
+    timings: Mapping[str, Timing],
+    seed: int,
+) -> Row:
+    answers = classifier.answer_captured(passes.test, passes.captured_test)
+    scores = score_predictions(passes.test, answers, labels=passes.labels, seed=seed)
+    layer, neurons = classifier.exit_layer_, len(classifier.neurons_)
+    return Row(name, scores, layer, neurons, timings.get(name))

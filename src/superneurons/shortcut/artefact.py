@@ -1,0 +1,257 @@
+"""Save and load a fitted classifier: a directory of JSON and safetensors, a few kB.
+
+``config.json`` says what it belongs to and how it was made, ``classifier.safetensors`` holds the
+chosen neurons and what the read-out learnt. Nothing in it can run code, and nothing in it depends
+on when it was made: the same fit gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from safetensors.numpy import save as to_safetensors
+from sklearn.utils.validation import check_is_fitted
+
+from superneurons.activations.site import Neuron, Site
+from superneurons.activations.store import write_atomically
+from superneurons.errors import ArtefactError, MismatchError, OutputError, Problem
+from superneurons.probes.base import ReadOutState
+from superneurons.probes.registry import READ_OUTS
+from superneurons.shortcut.card import card
+from superneurons.shortcut.schema import FORMAT, check_config
+from superneurons.vlm.fingerprint import fingerprint
+from superneurons.vlm.processor import processor_settings
+
+if TYPE_CHECKING:
+    from superneurons.shortcut.classifier import SuperNeuronClassifier
+    from superneurons.vlm.model import VLM
+
+__all__ = ["check_output", "load", "read_config", "save"]
+
+_CONFIG = "config.json"
+_TENSORS = "classifier.safetensors"
+_SETTINGS = ("balanced", "batch_size", "max_layer", "prompt_order", "random_state", "read_out")
+
+_Classifier = TypeVar("_Classifier", bound="SuperNeuronClassifier")
+
+
+def check_output(directory: Path, *, overwrite: bool = False) -> None:
+    """Make sure that an artefact can be written, before anything is computed for it.
+
+    Raises
+    ------
+    OutputError
+        When the directory is taken, or its parent cannot be written.
+    """
+    if directory.exists() and not overwrite:
+        raise OutputError(
+            f"{str(directory)!r} exists already.",
+            where=str(directory),
+            mend="Choose another directory, or allow overwriting (--overwrite).",
+        )
+    if directory.exists() and not (directory.is_dir() and _replaceable(directory)):
+        raise OutputError(
+            f"{str(directory)!r} holds something other than a classifier; it is not overwritten.",
+            where=str(directory),
+            mend="Choose another directory.",
+        )
+    trial = directory.parent / f".{directory.name}.{uuid.uuid4().hex}"
+    write_atomically(trial, b"")
+    trial.unlink()
+
+
+def _replaceable(directory: Path) -> bool:
+    return (directory / _TENSORS).exists() or not any(directory.iterdir())
+
+
+def save(classifier: SuperNeuronClassifier, directory: Path, *, overwrite: bool = False) -> None:
+    """Write a fitted classifier to a directory, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        When the directory is taken or cannot be written.
+    NotFittedError
+        Before ``fit``.
+    """
+    check_is_fitted(classifier, "read_out_")
+    check_output(directory, overwrite=overwrite)
+    config = _config(classifier)
+    state = classifier.read_out_.get_state()
+    neurons = np.array([(n.layer, n.index) for n in classifier.neurons_], dtype=np.int64)
+    tensors = {"neurons": neurons, **{f"read_out.{k}": v for k, v in state.arrays.items()}}
+    partial = directory.parent / f".{directory.name}.{uuid.uuid4().hex}"
+    write_atomically(partial / _CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+    arrays = {name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}
+    write_atomically(partial / _TENSORS, to_safetensors(arrays))
+    write_atomically(partial / "README.md", card(config, len(neurons)).encode())
+    if directory.exists():
+        shutil.rmtree(directory)
+    partial.rename(directory)
+
+
+def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
+    vlm, site = classifier.vlm, Site()
+    state = classifier.read_out_.get_state()
+    packages = ("superneurons", "torch", "transformers")
+    return {
+        "format": FORMAT,
+        "versions": {name: version(name) for name in packages},
+        "base_model": {
+            "name": vlm.name,
+            "revision": vlm.revision,
+            "layers": vlm.n_layers,
+            **_identity(vlm, classifier.exit_layer_),
+        },
+        "prompt": {
+            "order": classifier.prompt.order,
+            "frame": classifier.prompt.frame(vlm.processor),
+            "sha256": classifier.prompt.digest(vlm.processor),
+        },
+        "site": {"kind": site.kind, "position": site.position},
+        "labels": classifier.classes_.tolist(),
+        "unrolled": classifier.unrolled_,
+        "question": classifier.question_,
+        "read_out": {
+            "name": classifier.read_out,
+            "classes": classifier.read_out_.classes_.tolist(),
+            "values": dict(state.values),
+        },
+        "exit_layer": classifier.exit_layer_,
+        "probing_set": classifier.probing_,
+        "settings": {name: getattr(classifier, name) for name in _SETTINGS}
+        | {"read_out_params": dict(classifier.read_out_params or {})},
+    }
+
+
+def _identity(vlm: VLM, depth: int) -> dict[str, Any]:
+    """What has to be the same about a model for a classifier to be its own."""
+    return {
+        "family": vlm.family.name,
+        "dtype": str(vlm.dtype).removeprefix("torch."),
+        "hidden_size": vlm.hidden_size,
+        "fingerprint": fingerprint(vlm, depth),
+        "processor": processor_settings(vlm.processor),
+    }
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Read and check an artefact's configuration.
+
+    Raises
+    ------
+    ArtefactError
+        When it is missing, is no JSON, or lacks fields; lists every problem.
+    """
+    path = directory / _CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtefactError(
+            f"There is no classifier in {str(directory)!r}: {error}",
+            where=str(path),
+            mend="Give the directory that `superneurons fit --out` wrote.",
+        ) from error
+    check_config(config, _CONFIG)
+    return dict(config)
+
+
+def load(
+    cls: type[_Classifier], directory: Path, model: VLM | str | None = None, **params: Any
+) -> _Classifier:
+    """Load a classifier and the model it belongs to.
+
+    Parameters
+    ----------
+    cls
+        The class to make.
+    directory
+        What :func:`save` wrote.
+    model
+        The base model; by default the one the artefact names, at the same commit.
+    params
+        Constructor parameters to set, such as ``batch_size`` or ``device``.
+
+    Raises
+    ------
+    ArtefactError
+        When the artefact is damaged.
+    MismatchError
+        When the model, its processor or its prompt is not what the classifier was fitted on; says
+        what differs.
+    """
+    config = read_config(directory)
+    base, prompt = config["base_model"], config["prompt"]
+    settings = {name: config["settings"][name] for name in _SETTINGS if name in config["settings"]}
+    options = {"dtype": base["dtype"], "revision": base["revision"]} if model is None else {}
+    read_out_params = config["settings"].get("read_out_params")
+    classifier = cls(
+        base["name"] if model is None else model,
+        **{**settings, "read_out_params": read_out_params, **options, **params},
+    )
+    tensors = _tensors(directory / _TENSORS)
+    arrays = {k.removeprefix("read_out."): v for k, v in tensors.items() if k != "neurons"}
+    try:
+        classifier.neurons_ = [Neuron(int(layer), int(i)) for layer, i in tensors["neurons"]]
+        classes = np.array(config["read_out"]["classes"], dtype=np.str_)
+        state = ReadOutState(arrays, config["read_out"]["values"])
+        read_out = READ_OUTS[config["read_out"]["name"]]
+        classifier.read_out_ = read_out.from_state(state, classes)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ArtefactError(
+            f"The tensors of this classifier don't fit its configuration: {error!r}",
+            where=str(directory / _TENSORS),
+            mend="Fit and save the classifier again.",
+        ) from error
+    classifier.exit_layer_ = config["exit_layer"]
+    classifier.unrolled_ = config["unrolled"]
+    classifier.question_ = config["question"]
+    classifier.classes_ = np.array(config["labels"], dtype=np.str_)
+    classifier.probing_ = config["probing_set"]
+    _refuse_mismatch(classifier, base, prompt)
+    return classifier
+
+
+def _tensors(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise ArtefactError(
+            f"The tensors of this classifier cannot be read: {error}",
+            where=str(path),
+            mend="Fit and save the classifier again.",
+        ) from error
+
+
+def _refuse_mismatch(
+    classifier: SuperNeuronClassifier, base: Mapping[str, Any], prompt: Mapping[str, Any]
+) -> None:
+    vlm = classifier.vlm
+    depth = classifier.exit_layer_
+    found = _identity(vlm, depth) if depth <= vlm.depth else {"layers": vlm.depth}
+    problems = [
+        Problem(f"base_model.{name}", f"fitted on {base.get(name)!r}, this one has {value!r}")
+        for name, value in found.items()
+        if base.get(name) != value
+    ]
+    if classifier.prompt.digest(vlm.processor) != prompt["sha256"]:
+        shown = classifier.prompt.frame(vlm.processor)
+        problems.append(
+            Problem("prompt", f"fitted with {prompt['frame']!r}, this one asks {shown!r}")
+        )
+    if problems:
+        raise MismatchError(
+            f"This classifier was fitted on another model than {vlm.name!r}.",
+            problems=problems,
+            mend="Open the model it was fitted on (same files, dtype and prompt), or fit again.",
+        )

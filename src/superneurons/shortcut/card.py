@@ -1,0 +1,44 @@
+"""The README that an artefact carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["card"]
+
+
+def card(config: Mapping[str, Any], n_neurons: int) -> str:
+    """Return a short model card in Markdown, from an artefact's configuration."""
+    base, probing = config["base_model"], config["probing_set"]
+    labels = ", ".join(config["labels"]) or "each record's own options"
+    return f"""---
+library_name: superneurons
+base_model: {base["name"]}
+tags: [super-neurons, visual-question-answering]
+---
+
+# A Super Neuron classifier
+
+Reads {n_neurons} neurons of `{base["name"]}` ({base["family"]}) and stops it after decoder layer
+{config["exit_layer"]} of {base["layers"]}.
+
+| | |
+|---|---|
+| answers | {labels} |
+| read-out | {config["read_out"]["name"]} |
+| probing set | {probing.get("records")} records in {probing.get("groups")} groups |
+| neurons searched | {probing.get("neurons_searched")} |
+| prompt | `{config["prompt"]["frame"]!r}` |
+
+```python
+from superneurons import SuperNeuronClassifier, read_records
+
+classifier = SuperNeuronClassifier.from_pretrained("path/to/this/directory")
+classifier.predict(read_records("questions.jsonl", require_labels=False))
+```
+
+It answers the one question it was fitted on, on pictures like those it was fitted on. Measure it
+on your own held-out pictures (`superneurons eval`) before you rely on it. The base model's licence
+applies to the base model.
+"""

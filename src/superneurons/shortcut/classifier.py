@@ -1,0 +1,342 @@
+"""The classifier over pictures: finds Super Neurons in a frozen model, then stops it early."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from superneurons.activations.capture import Captured, Progress, capture, capture_batch
+from superneurons.activations.site import Neuron, neurons_of
+from superneurons.activations.store import capture_to_store
+from superneurons.errors import DataError
+from superneurons.probes.base import ReadOut
+from superneurons.probes.registry import make_read_out
+from superneurons.shortcut.prediction import Prediction
+from superneurons.shortcut.probing import ProbingSet, probing_set
+from superneurons.task.record import Record
+from superneurons.task.unroll import POSITIVE, Unrolled, roll_up, unroll
+from superneurons.vlm.model import VLM
+from superneurons.vlm.opening import open_vlm
+from superneurons.vlm.prompt import Prompt, PromptOrder
+
+__all__ = ["SuperNeuronClassifier"]
+
+
+class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
+    """A categorical question, answered by a few neurons of a frozen vision-language model.
+
+    ``fit`` runs the model once over the labelled records, finds the neurons that hold the answer,
+    and remembers the deepest layer they sit in. Answering then runs the model up to that layer
+    only: no later layer, no head, no generation.
+
+    Parameters
+    ----------
+    model : VLM or str
+        The base model: opened, or what :func:`~superneurons.vlm.opening.open_vlm` takes.
+    read_out : str
+        Name of the read-out (:data:`superneurons.probes.registry.READ_OUTS`).
+    read_out_params : mapping, optional
+        Its parameters.
+    max_layer : int, optional
+        Deepest layer that may be read; all layers by default.
+    prompt_order : {"picture-first", "question-first"}
+        What comes first in the prompt.
+    balanced : bool
+        Whether the probing set is made balanced by dropping records of the more frequent label.
+    batch_size : int
+        Records per forward pass.
+    activations : Path, optional
+        Directory to keep the probing activations in; an interrupted ``fit`` goes on from there.
+    random_state : int
+        Seed of everything that is drawn.
+    dtype, device, revision, trust_remote_code
+        As in :func:`~superneurons.vlm.opening.open_vlm`, when ``model`` is a name.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str
+        The labels, sorted; empty when each record brings options of its own.
+    read_out_ : ReadOut
+        The fitted read-out over the chosen neurons alone.
+    neurons_ : list of Neuron
+        What it reads.
+    exit_layer_ : int
+        Decoder layers that run for an answer.
+    question_ : str or None
+        The question of all probing records, if it was the same.
+    probing_ : dict
+        What it was fitted on: numbers of records, groups and neurons searched.
+
+    Examples
+    --------
+    >>> from superneurons import SuperNeuronClassifier, make_task
+    >>> clf = SuperNeuronClassifier.from_model("demo", max_layer=2)  # doctest: +SKIP
+    >>> clf.fit(make_task("dark", n=200))  # doctest: +SKIP
+    >>> clf.predict(make_task("dark", n=4, split="test"))  # doctest: +SKIP
+    array(['no', 'yes', 'no', 'yes'], dtype='<U3')
+    """
+
+    classes_: NDArray[np.str_]
+    read_out_: ReadOut
+    neurons_: list[Neuron]
+    exit_layer_: int
+    probing_: dict[str, int]
+    unrolled_: bool
+    question_: str | None
+    _vlm: VLM
+
+    def __init__(
+        self,
+        model: VLM | str = "demo",
+        *,
+        read_out: str = "paper",
+        read_out_params: Mapping[str, Any] | None = None,
+        max_layer: int | None = None,
+        prompt_order: PromptOrder = "picture-first",
+        balanced: bool = True,
+        batch_size: int = 8,
+        activations: Path | None = None,
+        random_state: int = 0,
+        dtype: str = "auto",
+        device: str = "auto",
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        self.model = model
+        self.read_out = read_out
+        self.read_out_params = read_out_params
+        self.max_layer = max_layer
+        self.prompt_order = prompt_order
+        self.balanced = balanced
+        self.batch_size = batch_size
+        self.activations = activations
+        self.random_state = random_state
+        self.dtype = dtype
+        self.device = device
+        self.revision = revision
+        self.trust_remote_code = trust_remote_code
+
+    @classmethod
+    def from_model(cls, model: VLM | str, **params: Any) -> Self:
+        """Return an unfitted classifier on a model; takes the constructor's parameters."""
+        return cls(model, **params)
+
+    @property
+    def vlm(self) -> VLM:
+        """The base model, opened when first needed."""
+        if isinstance(self.model, VLM):
+            return self.model
+        if not hasattr(self, "_vlm"):
+            self._vlm = open_vlm(
+                self.model,
+                revision=self.revision,
+                dtype=self.dtype,
+                device=self.device,
+                trust_remote_code=self.trust_remote_code,
+            )
+        return self._vlm
+
+    @property
+    def prompt(self) -> Prompt:
+        """How the model is asked."""
+        return Prompt(self.prompt_order)
+
+    def fit(
+        self,
+        records: Sequence[Record],
+        y: Sequence[str] | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Find the neurons that hold the answer.
+
+        Parameters
+        ----------
+        records
+            N labelled records.
+        y
+            Labels that replace those of the records.
+        progress
+            Told (records done, records in all) while the model runs.
+
+        Raises
+        ------
+        DataError
+            When pictures or labels cannot be used; lists every problem, before the model runs.
+        ModelError
+            When the model cannot be opened, or has no layer ``max_layer``.
+        """
+        probing = probing_set(_labelled(records, y), balanced=self.balanced, seed=self.random_state)
+        captured = self._capture(probing, progress)
+        return self.fit_captured(probing, captured)
+
+    def fit_captured(self, probing: ProbingSet, captured: Captured) -> Self:
+        """Fit on activations that were captured before, of the layers up to ``max_layer``."""
+        X = captured.up_to(self.max_layer or self.vlm.n_layers)
+        params = {"random_state": self.random_state, **(self.read_out_params or {})}
+        read_out = make_read_out(self.read_out, **params)
+        read_out.fit(X, probing.y, groups=probing.groups)
+        self.neurons_ = neurons_of(read_out.neurons_, self.vlm.hidden_size)
+        self.exit_layer_ = max(neuron.layer for neuron in self.neurons_)
+        self.read_out_ = read_out.compact()
+        self.unrolled_ = probing.unrolled
+        self.question_ = probing.question
+        self.classes_ = np.array(probing.labels, dtype=np.str_)
+        self.probing_ = {
+            "records": probing.n,
+            "questions": len(probing.records),
+            "groups": len(np.unique(probing.groups)),
+            "neurons_searched": int(X.shape[1]),
+        }
+        return self
+
+    def _capture(self, probing: ProbingSet, progress: Progress | None) -> Captured:
+        vlm = self.vlm if self.max_layer is None else self.vlm.truncated(self.max_layer)
+        if self.activations is None:
+            return capture(
+                vlm, probing.records, prompt=self.prompt, batch_size=self.batch_size,
+                progress=progress,
+            )  # fmt: skip
+        return capture_to_store(
+            vlm, probing.records, Path(self.activations), prompt=self.prompt,
+            batch_size=self.batch_size, progress=progress,
+        )  # fmt: skip
+
+    def answers(self, records: Sequence[Record]) -> Iterator[Prediction]:
+        """Answer records one batch at a time, in order.
+
+        Raises
+        ------
+        DataError
+            When a picture cannot be read.
+        NotFittedError
+            Before ``fit``.
+        """
+        check_is_fitted(self, "read_out_")
+        vlm = self.vlm.truncated(self.exit_layer_)
+        step = max(1, self.batch_size // self._questions_each(records))
+        for start in range(0, len(records), step):
+            yield from self.answer(vlm, records[start : start + step])
+
+    def _questions_each(self, records: Sequence[Record]) -> int:
+        if not self.unrolled_:
+            return 1
+        return max((len(r.options or self.classes_) for r in records), default=1)
+
+    def answer(self, vlm: VLM, records: Sequence[Record]) -> list[Prediction]:
+        """Answer one batch with a model that runs ``exit_layer_`` layers or more."""
+        begun = time.perf_counter()
+        captured = capture_batch(vlm, self.asked(records), prompt=self.prompt)
+        answered = self.answer_captured(records, captured)
+        spent = (time.perf_counter() - begun) * 1e3 / len(records)
+        return [replace(answer, latency_ms=spent) for answer in answered]
+
+    def asked(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Return what the model is asked for these records: themselves, or one per option."""
+        return self._unroll(records).records if self.unrolled_ else records
+
+    def answer_captured(self, records: Sequence[Record], captured: Captured) -> list[Prediction]:
+        """Answer from activations of :meth:`asked` that were captured before; latencies are 0.
+
+        Parameters
+        ----------
+        records
+            N records.
+        captured
+            Activations (M, L, D) of what was asked for them, of ``exit_layer_`` layers or more.
+        """
+        check_is_fitted(self, "read_out_")
+        layers = [neuron.layer - 1 for neuron in self.neurons_]
+        X = captured.activations[:, layers, [neuron.index for neuron in self.neurons_]]
+        answered = self._by_option(records, X) if self.unrolled_ else self._by_label(X)
+        return [
+            Prediction(label, shares, max(shares.values()), self.exit_layer_, 0.0, record.id)
+            for record, (label, shares) in zip(records, answered, strict=True)
+        ]
+
+    def _by_label(self, X: NDArray[np.float16]) -> list[tuple[str, dict[str, float]]]:
+        classes = [str(label) for label in self.read_out_.classes_]
+        rows = self.read_out_.predict_proba(X).tolist()
+        labels = self.read_out_.predict(X).tolist()
+        return [
+            (str(label), dict(zip(classes, row, strict=True)))
+            for label, row in zip(labels, rows, strict=True)
+        ]
+
+    def _by_option(
+        self, records: Sequence[Record], X: NDArray[np.float16]
+    ) -> list[tuple[str, dict[str, float]]]:
+        """Let the option with the highest decision win; its probability is its share of "yes"."""
+        unrolled = self._unroll(records)
+        chosen = roll_up(self.read_out_.decision_function(X), unrolled)
+        positive = self.read_out_.classes_.tolist().index(POSITIVE)
+        odds = self.read_out_.predict_proba(X)[:, positive].tolist()
+        shares: list[dict[str, float]] = [{} for _ in records]
+        for parent, option, value in zip(unrolled.parents, unrolled.options, odds, strict=True):
+            shares[parent][option] = value
+        return [
+            (label, {option: value / (sum(row.values()) or 1.0) for option, value in row.items()})
+            for label, row in zip(chosen, shares, strict=True)
+        ]
+
+    def _unroll(self, records: Sequence[Record]) -> Unrolled:
+        return unroll(records, self.classes_.tolist() or None)
+
+    def predict(self, records: Sequence[Record]) -> NDArray[np.str_]:
+        """Return the label of each record, shape (N,)."""
+        return np.array([answer.label for answer in self.answers(records)], dtype=np.str_)
+
+    def predict_proba(self, records: Sequence[Record]) -> NDArray[np.float64]:
+        """Return the probability of each label, shape (N, C), in the order of ``classes_``.
+
+        Raises
+        ------
+        DataError
+            When records bring options of their own, so that there are no common columns.
+        """
+        check_is_fitted(self, "read_out_")
+        if not len(self.classes_):
+            raise DataError(
+                "The options differ from record to record, so there are no common classes.",
+                mend="Use answers(), which gives each record's own probabilities.",
+            )
+        rows = [[a.probabilities[c] for c in self.classes_] for a in self.answers(records)]
+        return np.array(rows, dtype=np.float64).reshape(len(records), len(self.classes_))
+
+    def score(self, records: Sequence[Record], y: Sequence[str] | None = None) -> float:
+        """Return the plain accuracy; :mod:`superneurons.evaluate` gives what belongs to it."""
+        truth = [record.label for record in _labelled(records, y)]
+        return float(np.mean(self.predict(records) == np.array(truth)))
+
+    def save_pretrained(self, directory: str | Path, *, overwrite: bool = False) -> None:
+        """Save as an artefact; see :func:`superneurons.shortcut.artefact.save`."""
+        from superneurons.shortcut.artefact import save
+
+        save(self, Path(directory), overwrite=overwrite)
+
+    @classmethod
+    def from_pretrained(
+        cls, directory: str | Path, model: VLM | str | None = None, **params: Any
+    ) -> Self:
+        """Load an artefact; see :func:`superneurons.shortcut.artefact.load`."""
+        from superneurons.shortcut.artefact import load
+
+        return load(cls, Path(directory), model, **params)
+
+
+def _labelled(records: Sequence[Record], y: Sequence[str] | None) -> list[Record]:
+    if y is None:
+        return list(records)
+    if len(y) != len(records):
+        raise DataError(
+            f"{len(records)} records, but {len(y)} labels.", mend="Give one label per record."
+        )
+    return [replace(record, label=str(label)) for record, label in zip(records, y, strict=True)]

@@ -1,0 +1,84 @@
+"""What an artefact's ``config.json`` has to look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from superneurons.errors import ArtefactError, Problem
+
+__all__ = ["FORMAT", "check_config"]
+
+FORMAT = 1
+
+_Shape: TypeAlias = "type | tuple[type, ...] | dict[str, _Shape]"
+
+_TEXT_OR_NONE = (str, type(None))
+_CONFIG: dict[str, _Shape] = {
+    "format": int,
+    "versions": {"superneurons": str, "torch": str, "transformers": str},
+    "base_model": {
+        "name": str,
+        "revision": _TEXT_OR_NONE,
+        "family": str,
+        "dtype": str,
+        "fingerprint": str,
+        "layers": int,
+        "hidden_size": int,
+        "processor": dict,
+    },
+    "prompt": {"order": str, "frame": str, "sha256": str},
+    "site": {"kind": str, "position": str},
+    "labels": list,
+    "unrolled": bool,
+    "question": _TEXT_OR_NONE,
+    "read_out": {"name": str, "classes": list, "values": dict},
+    "exit_layer": int,
+    "probing_set": dict,
+    "settings": dict,
+}
+
+
+def check_config(config: Any, where: str) -> None:
+    """Check the fields of an artefact's configuration.
+
+    Raises
+    ------
+    ArtefactError
+        Lists every field that is missing or of the wrong type; or says that the artefact was
+        written by a later version.
+    """
+    found = config.get("format") if isinstance(config, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise ArtefactError(
+            f"This artefact has format {found}; this version reads up to {FORMAT}.",
+            where=where,
+            mend="Update superneurons.",
+        )
+    problems = _problems(config, _CONFIG, "")
+    if problems:
+        raise ArtefactError(
+            "This is not the configuration of a superneurons classifier.",
+            problems=[Problem(f"{where}: {path}", what) for path, what in problems],
+            mend="Fit and save the classifier again.",
+        )
+
+
+def _problems(value: Any, shape: _Shape, path: str) -> list[tuple[str, str]]:
+    if isinstance(shape, dict):
+        if not isinstance(value, Mapping):
+            return [(path or "the file", f"is {type(value).__name__}, not an object")]
+        found: list[tuple[str, str]] = []
+        for name, inner in shape.items():
+            inside = f"{path}.{name}" if path else name
+            if name not in value:
+                found.append((inside, "missing"))
+            else:
+                found += _problems(value[name], inner, inside)
+        return found
+    # bool is an int to Python, but not to JSON
+    if not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
+        wanted = shape if isinstance(shape, tuple) else (shape,)
+        names = " or ".join("null" if t is type(None) else t.__name__ for t in wanted)
+        return [(path, f"is {value!r}, not of type {names}")]
+    return []

@@ -1,0 +1,29 @@
+"""Qwen3-VL: native resolution, and vision features added again after early layers (DeepStack).
+
+DeepStack adds to the image positions only, after the layer; the residual stream at the last prompt
+position is what the layer returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from superneurons.vlm.family import Family
+
+__all__ = ["FAMILY"]
+
+
+def _picture_tokens(pixels: Mapping[str, Any], number: int, image_processor: Any) -> int:
+    patches = int(pixels["image_grid_thw"][number].prod())
+    return patches // int(image_processor.merge_size) ** 2
+
+
+FAMILY = Family(
+    name="Qwen3-VL",
+    model_types=("qwen3_vl",),
+    model_class="Qwen3VLForConditionalGeneration",
+    vision=("model.visual",),
+    projector=("model.visual.merger",),
+    picture_tokens=_picture_tokens,
+)

@@ -1,0 +1,58 @@
+"""Tell whether a classifier and a model belong together, from what the classifier runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import nn
+
+from superneurons.vlm.family import part
+from superneurons.vlm.model import VLM
+
+__all__ = ["fingerprint"]
+
+_SAMPLES = 64
+
+
+@torch.inference_mode()
+def fingerprint(vlm: VLM, depth: int) -> str:
+    """Return a SHA-256 of the parts that run up to decoder layer ``depth``.
+
+    Vision tower, projector, embeddings and layers 1 … ``depth``: names, shapes and 64 values of
+    each tensor, spread evenly. Values rather than files, so that it is the same for a checkpoint
+    however it is sharded, and so that a classifier that exits at layer ``depth`` does not care
+    about what comes after. It depends on the dtype the model was opened with.
+
+    Parameters
+    ----------
+    vlm
+        The model, whole or cut off at ``depth`` or deeper.
+    depth
+        Number of decoder layers that count.
+    """
+    digest = hashlib.sha256(f"{vlm.family.name} {vlm.dtype}".encode())
+    for name, tensor in _tensors(vlm, depth):
+        flat = tensor.reshape(-1)
+        steps = torch.linspace(
+            0, flat.numel() - 1, min(_SAMPLES, flat.numel()), dtype=torch.float64
+        )
+        values = flat[steps.long().to(flat.device)].float().cpu().numpy()
+        digest.update(f"{name} {tuple(tensor.shape)}".encode() + values.tobytes())
+    return digest.hexdigest()
+
+
+def _tensors(vlm: VLM, depth: int) -> Iterator[tuple[str, torch.Tensor]]:
+    paths = dict.fromkeys((*vlm.family.vision, *vlm.family.projector))
+    for path in paths:
+        yield from _named(path, part(vlm.model, path, family=vlm.family.name))
+    yield "embeddings", cast(torch.Tensor, vlm.model.get_input_embeddings().weight)  # type: ignore[operator]
+    for number, layer in enumerate(vlm.layers[:depth], start=1):
+        yield from _named(f"layer.{number}", layer)
+
+
+def _named(prefix: str, module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, tensor in sorted(module.named_parameters()):
+        yield f"{prefix}.{name}", tensor

@@ -1,0 +1,127 @@
+"""Pictures and text into model inputs: the family's own processor, or its two halves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL.Image import Image
+
+from superneurons.errors import ModelError
+from superneurons.vlm.family import Family, PictureTokens
+
+__all__ = ["PictureProcessor", "load_processor", "processor_settings"]
+
+_SETTINGS = (
+    "crop_size", "do_center_crop", "do_normalize", "do_pad", "do_rescale", "do_resize",
+    "image_mean", "image_std", "max_pixels", "merge_size", "min_pixels", "patch_size",
+    "resample", "rescale_factor", "size", "temporal_patch_size",
+)  # fmt: skip
+
+
+class PictureProcessor:
+    """An image processor and a tokenizer side by side, for families whose processor wants video.
+
+    Parameters
+    ----------
+    image_processor, tokenizer
+        As loaded by ``transformers``.
+    placeholder
+        The token that stands for one piece of a picture.
+    picture_tokens
+        How many placeholders one picture takes.
+    """
+
+    def __init__(
+        self,
+        image_processor: Any,
+        tokenizer: Any,
+        *,
+        placeholder: str,
+        picture_tokens: PictureTokens,
+    ) -> None:
+        self.image_processor = image_processor
+        self.tokenizer = tokenizer
+        self.chat_template: str | None = tokenizer.chat_template
+        self._placeholder = placeholder
+        self._picture_tokens = picture_tokens
+
+    def apply_chat_template(self, messages: Any, **options: Any) -> str:
+        """Render messages with the tokenizer's chat template."""
+        return str(self.tokenizer.apply_chat_template(messages, **options))
+
+    def __call__(
+        self, images: Sequence[Sequence[Image]], text: Sequence[str], **options: Any
+    ) -> dict[str, torch.Tensor]:
+        """Return ``input_ids``, ``attention_mask``, ``mm_token_type_ids`` and the pixel tensors."""
+        flat = [picture for pictures in images for picture in pictures]
+        pixels = dict(self.image_processor(images=flat, return_tensors="pt")) if flat else {}
+        counts = iter(
+            [self._picture_tokens(pixels, i, self.image_processor) for i in range(len(flat))]
+        )
+        expanded = [self._expand(prompt, counts) for prompt in text]
+        tokens = dict(self.tokenizer(expanded, **options))
+        placeholder_id = self.tokenizer.convert_tokens_to_ids(self._placeholder)
+        tokens["mm_token_type_ids"] = (tokens["input_ids"] == placeholder_id).long()
+        return {**tokens, **pixels}
+
+    def _expand(self, prompt: str, counts: Any) -> str:
+        head, *tails = prompt.split(self._placeholder)
+        return head + "".join(self._placeholder * next(counts) + tail for tail in tails)
+
+
+def load_processor(path: str, family: Family, config: Any, **options: Any) -> Any:
+    """Load what turns pictures and text into model inputs.
+
+    Pictures are always prepared by the Pillow image processors, so that an answer does not depend
+    on whether torchvision happens to be installed.
+
+    Raises
+    ------
+    ModelError
+        When the checkpoint has no processor, or no chat template.
+    """
+    import transformers
+
+    try:
+        if family.picture_tokens is None:
+            processor = transformers.AutoProcessor.from_pretrained(path, backend="pil", **options)
+        else:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
+            processor = PictureProcessor(
+                transformers.AutoImageProcessor.from_pretrained(path, backend="pil", **options),
+                tokenizer,
+                placeholder=tokenizer.convert_ids_to_tokens(config.image_token_id),
+                picture_tokens=family.picture_tokens,
+            )
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"The processor of {path!r} cannot be loaded: {error}",
+            where=path,
+            mend="Keep preprocessor_config.json, the tokenizer files and the chat template "
+            "beside the weights (processor.save_pretrained).",
+        ) from error
+    if not (processor.chat_template or processor.tokenizer.chat_template):
+        raise ModelError(
+            f"{path!r} has no chat template.",
+            where=f"{path}: chat_template.jinja",
+            mend="Use an instruction-tuned model, or add its chat template.",
+        )
+    return _with_padding(processor)
+
+
+def _with_padding(processor: Any) -> Any:
+    tokenizer = processor.tokenizer
+    if tokenizer.pad_token_id is None:  # any token will do: padding is masked
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return processor
+
+
+def processor_settings(processor: Any) -> dict[str, Any]:
+    """Return the settings of the image processor that change what the model sees."""
+    settings = processor.image_processor.to_dict()
+    kept = {name: settings[name] for name in _SETTINGS if settings.get(name) is not None}
+    # Through JSON and back, so that what is compared later is what was stored.
+    return dict(json.loads(json.dumps(kept)))

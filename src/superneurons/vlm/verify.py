@@ -1,0 +1,120 @@
+"""Check on a model itself that it can be read and cut off where its family says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image
+
+from superneurons.errors import ModelError, Problem
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM, LastStates
+
+__all__ = ["Check", "require_verified", "verify"]
+
+_SLACK = 64  # rounding steps by which another order of the same sums may differ
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One property of an opened model.
+
+    Parameters
+    ----------
+    name
+        What should hold.
+    passed
+        Whether it does.
+    detail
+        The figure behind it.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+
+
+def verify(vlm: VLM) -> list[Check]:
+    """Run a model on two made-up pictures and check what a classifier relies on.
+
+    That the last prompt position can be read, that the model cut off at a layer leaves there what
+    the whole model does, and that neither padding nor the rest of a batch moves it.
+
+    Parameters
+    ----------
+    vlm
+        The whole model.
+    """
+    short, long = _records()
+    full = vlm.last_states(vlm.encode([short, long]), logits=True)
+    checks = [
+        _finite(full),
+        *(_cut(vlm, (short, long), full, depth) for depth in sorted({1, vlm.n_layers // 2 or 1})),
+        _same(
+            "padding side", full, vlm.last_states(vlm.encode([short, long], padding_side="left"))
+        ),
+    ]
+    alone = vlm.last_states(vlm.encode([short]))
+    both = replace(full, residual=full.residual[:1])
+    return [*checks, _same("batch size", both, alone), _head(vlm, full)]
+
+
+def require_verified(vlm: VLM) -> None:
+    """Raise unless every check of :func:`verify` holds.
+
+    Raises
+    ------
+    ModelError
+        Lists the checks that failed.
+    """
+    failed = [check for check in verify(vlm) if not check.passed]
+    if failed:
+        raise ModelError(
+            f"{vlm.name!r} cannot be read the way its family ({vlm.family.name}) is described.",
+            problems=[Problem(check.name, check.detail) for check in failed],
+            mend="Report it with the output of `superneurons doctor`; do not trust its answers.",
+        )
+
+
+def _records() -> tuple[Record, Record]:
+    rng = np.random.default_rng(0)
+    pictures = [Image.fromarray(rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)) for _ in "ab"]
+    return (
+        Record((pictures[0],), "Is it bright? Answer yes or no."),
+        Record((pictures[1],), "Is it so that this picture is a bright one? Answer yes or no."),
+    )
+
+
+def _finite(full: LastStates) -> Check:
+    finite = bool(full.residual.isfinite().all())
+    return Check("activations are finite", finite, f"largest {full.residual.abs().max():.3g}")
+
+
+def _cut(vlm: VLM, records: tuple[Record, Record], full: LastStates, depth: int) -> Check:
+    cut = vlm.truncated(depth)
+    states = cut.last_states(cut.encode(records))
+    expected = replace(full, residual=full.residual[:, :depth])
+    return _same(f"cut off after layer {depth}", expected, states)
+
+
+def _same(name: str, expected: LastStates, found: LastStates) -> Check:
+    """Compare by the share of the spread that differs, with room for the dtype's rounding."""
+    gap = (expected.residual - found.residual).float().abs().amax()
+    spread = expected.residual.float().std()
+    limit = _SLACK * torch.finfo(expected.residual.dtype).eps
+    share = float(gap / spread)
+    return Check(f"{name} does not move the states", share <= limit, f"{share:.1e} of their spread")
+
+
+def _head(vlm: VLM, full: LastStates) -> Check:
+    """The last state must be the one *before* the final norm: normed, it gives the same logits."""
+    decoder = vlm.model.get_submodule(vlm.family.decoder)
+    with torch.inference_mode():
+        normed = decoder.get_submodule("norm")(full.residual[:, -1])
+        logits = vlm.model.get_output_embeddings()(normed).float()  # type: ignore[operator]
+    assert full.logits is not None
+    gap = float((logits - full.logits).abs().amax() / full.logits.std())
+    limit = _SLACK * torch.finfo(full.residual.dtype).eps
+    return Check("the last state and the final norm give the logits", gap <= limit, f"{gap:.1e}")

@@ -1,0 +1,66 @@
+"""Fixtures shared by all rooms: tiny models on disk, opened once, and pictures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+from superneurons.vlm.opening import open_vlm
+from tiny_models import SAVERS
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session", params=sorted(SAVERS))
+def model_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random checkpoint of each family."""
+    return SAVERS[request.param](tmp_path_factory.mktemp("models") / request.param)
+
+
+@pytest.fixture(scope="session")
+def vlm(model_path: Path) -> VLM:
+    """The checkpoint, opened once."""
+    return open_vlm(str(model_path), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def llava_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One tiny LLaVA, where the family doesn't matter."""
+    return SAVERS["llava"](tmp_path_factory.mktemp("models") / "llava")
+
+
+@pytest.fixture(scope="session")
+def llava(llava_path: Path) -> VLM:
+    return open_vlm(str(llava_path), device="cpu")
+
+
+def bright_records(n: int, seed: int = 0) -> list[Record]:
+    """Pictures that are bright (yes) or dark (no), with noise: an easy question."""
+    rng = np.random.default_rng(seed)
+    records = []
+    for i in range(n):
+        level = 175 if i % 2 else 80
+        pixels = np.clip(rng.normal(level, 25, size=(28, 28, 3)), 0, 255).astype(np.uint8)
+        records.append(
+            Record(
+                (Image.fromarray(pixels),),
+                "Is it bright?",
+                label="yes" if i % 2 else "no",
+                id=f"bright:{i}",
+            )
+        )
+    return records
+
+
+@pytest.fixture(scope="session")
+def records() -> list[Record]:
+    return bright_records(12)
