@@ -146,28 +146,35 @@ class Converter:
             except DataError as error:
                 self._add(row, f"embedded picture: {error.what}")
                 return None
-        text, problem = _as_text(value) if isinstance(value, str) else (None, None)
+        if not isinstance(value, str):
+            self._add(row, f"image must be a path, not {_shown(value)}")
+            return None
+        text, problem = _as_text(value)
         if text is None:
-            self._add(row, f"image {problem or f'must be a path, not {_shown(value)}'}")
+            self._add(row, f"image {problem}")
             return None
         if text not in self._pictures:
-            self._pictures[text] = self._path(text)
+            self._pictures[text] = self._existing(text)
         path = self._pictures[text]
         if path is None:
             self._add(row, self._complaint(text))
         return path
 
-    def _path(self, text: str) -> Path | None:
-        path = os.path.join(self._base, os.path.expanduser(text))  # noqa: PTH111, PTH118 (100,000)
-        return Path(path) if os.path.isfile(path) else None  # noqa: PTH113
+    def _joined(self, text: str) -> Path:
+        # Path.expanduser would fail on "~nobody", which is just a missing file
+        return self._base / os.path.expanduser(text)  # noqa: PTH111
+
+    def _existing(self, text: str) -> Path | None:
+        path = self._joined(text)
+        return path if os.path.isfile(path) else None  # noqa: PTH113 (never raises: odd names)
 
     def _complaint(self, text: str) -> str:
         if _URL.match(text):
             return (
                 f"pictures from the net are not read: download {text[:80]!r} first, give its path"
             )
-        path = self._base / Path(text).expanduser()
-        if path.is_dir():
+        path = self._joined(text)
+        if os.path.isdir(path):  # noqa: PTH112
             return f"{str(path)!r} is a folder, not a picture"
         hint = "; write paths with '/'" if "\\" in text else ""
         return f"no such picture: {str(path)!r}{hint}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from superneurons.task.convert import Converter, near_field
 from superneurons.task.labels import DataWarning
 from superneurons.task.readers import arrow, csv_table, folder, jsonl
 from superneurons.task.record import Record
-from superneurons.task.rows import Format, Row, RowOrProblem
+from superneurons.task.rows import Format, RowOrProblem
 
 __all__ = ["FORMATS", "read_records"]
 
@@ -74,7 +75,7 @@ def read_records(
     >>> line = '{"image": "gone.png", "question": "Is it red?", "lable": "yes"}'
     >>> read_records(io.StringIO(line))
     Traceback (most recent call last):
-    superneurons.errors.DataError: 2 problems in 1 records.
+    superneurons.errors.DataError: The data have 2 problems.
       <stream>:1: no such picture: 'gone.png'
       <stream>:1: no 'label' (found 'lable', did you mean 'label'?)
       where: <stream>
@@ -82,23 +83,26 @@ def read_records(
     """
     if question is not None and not question.strip():
         raise DataError("The question is empty.", mend="Ask something, such as 'Is there a cat?'.")
-    name, base, rows = _open(source)
-    converter = Converter(base, question, require_labels)
-    problems = converter.problems
+    name = str(source if isinstance(source, str | Path) else getattr(source, "name", "<stream>"))
     records: list[Record] = []
     found: set[str] = set()
     try:
+        base, rows = _open(source, name)
+        converter = Converter(base, question, require_labels)
+        problems = converter.problems
         for row in rows:
-            if isinstance(row, Row):
+            if isinstance(row, Problem):
+                problems.append(row)
+            else:
                 records.append(converter.convert(row))
                 found.update(row.found)
-            else:
-                problems.append(row)
-    except OSError as error:
-        raise _unreadable(name, error) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"The data cannot be read: {error}.", where=name, mend="Check its rights and encoding."
+        ) from error
     if problems:
         raise DataError(
-            f"{len(problems)} problems in {len(records)} records.",
+            f"The data have {len(problems)} problems.",
             problems=_merged(problems, len(records), name),
             where=name,
             mend="Mend these rows, or leave them out.",
@@ -109,28 +113,17 @@ def read_records(
     return records
 
 
-def _open(source: Path | str | TextIO) -> tuple[str, Path, Iterator[RowOrProblem]]:
+def _open(source: Path | str | TextIO, name: str) -> tuple[Path, Iterator[RowOrProblem]]:
     if not isinstance(source, str | Path):
-        name = str(getattr(source, "name", "<stream>"))
-        return name, Path(), jsonl.parse_lines(source, name)
-    path = Path(source).expanduser()
-    known = "; ".join(form.name for form in FORMATS)
+        return Path(), jsonl.parse_lines(source, name)
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 (Path.expanduser fails on "~nobody")
     if not path.exists():
-        raise DataError("There is no such file or folder.", where=str(path), mend="Check the path.")
+        raise DataError("There is no such file or folder.", where=name, mend="Check the path.")
     for form in FORMATS:
         if form.matches(path):
-            return str(path), path if path.is_dir() else path.parent, form.rows(path)
-    raise DataError(
-        f"Files ending in {path.suffix!r} are not read.",
-        where=str(path),
-        mend=f"Give one of: {known}.",
-    )
-
-
-def _unreadable(name: str, error: OSError) -> DataError:
-    return DataError(
-        f"The data cannot be read: {error.strerror or error}.", where=name, mend="Check its rights."
-    )
+            return path if path.is_dir() else path.parent, form.rows(path)
+    known = "; ".join(form.name for form in FORMATS)
+    raise DataError("This kind of file is not read.", where=name, mend=f"Give one of: {known}.")
 
 
 def _merged(problems: Sequence[Problem], n_rows: int, name: str) -> list[Problem]:

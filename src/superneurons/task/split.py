@@ -18,7 +18,7 @@ from superneurons.task.record import Record
 __all__ = ["grouped_split"]
 
 _MOST_FOLDS = 20
-_DRAWS = 20
+_DEALS = 20
 
 
 def grouped_split(
@@ -34,7 +34,8 @@ def grouped_split(
     records
         N labelled records.
     test_size
-        Share of the second part, between 0 and 1; met to 1/20, as closely as whole groups allow.
+        Share of the second part, between 0 and 1; met to 1/20, as closely as whole groups and
+        the rarest label allow.
     seed
         The same seed and records give the same split, in whatever order the records come.
 
@@ -68,20 +69,11 @@ def grouped_split(
     labels = [""] * len(records) if is_multiple_choice(records) else known_labels(records)
     groups = group_ids(records)
     _refuse_lonely(labels, groups)
-    classes, strata, sizes = np.unique(
-        np.array(labels, object), return_inverse=True, return_counts=True
-    )
-    most_folds = min(_MOST_FOLDS, len(np.unique(groups)), int(sizes.max()))
-    n_folds, n_test = _proportion(test_size, most_folds)
-    draws = np.random.RandomState(seed)  # one state for all draws, so that each differs
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=draws)
-    for _ in range(_DRAWS):
-        fold = _deal(splitter, strata, groups)
-        for first in range(n_folds):
-            in_test = (fold - first) % n_folds < n_test
-            sides = np.unique(strata[in_test]), np.unique(strata[~in_test])
-            if all(len(side) == len(classes) for side in sides):
-                return np.flatnonzero(~in_test), np.flatnonzero(in_test)
+    strata = np.unique(np.array(labels, object), return_inverse=True)[1]
+    most_folds = min(_MOST_FOLDS, len(np.unique(groups)), int(np.bincount(strata).max()))
+    in_test = _find(strata, groups, test_size, most_folds, seed)
+    if in_test is not None:
+        return np.flatnonzero(~in_test), np.flatnonzero(in_test)
     raise DataError(
         "No split keeps the groups whole and has every label on both sides.",
         mend="Add pictures for the rarest labels, or merge or leave out those labels.",
@@ -102,11 +94,24 @@ def _refuse_lonely(labels: Sequence[str], groups: NDArray[np.int64]) -> None:
         )
 
 
-def _proportion(share: float, most_folds: int) -> tuple[int, int]:
-    """Return the number of folds, and how many of them make the test part."""
+def _find(
+    strata: NDArray[np.int64], groups: NDArray[np.int64], share: float, most_folds: int, seed: int
+) -> NDArray[np.bool_] | None:
+    """Return who is in the test part: the share nearest to the wanted one that can be had."""
     near = Fraction(share).limit_denominator(most_folds)
     n_folds = near.denominator if 0 < near < 1 else most_folds
-    return n_folds, min(max(round(share * n_folds), 1), n_folds - 1)
+    draws = np.random.RandomState(seed)  # one state for all deals, so that each differs
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=draws)
+    deals: list[NDArray[np.int64]] = []
+    for n_test in sorted(range(1, n_folds), key=lambda n: abs(n - share * n_folds)):
+        for attempt in range(_DEALS):
+            if attempt == len(deals):
+                deals.append(_deal(splitter, strata, groups))
+            for first in range(n_folds):
+                in_test = (deals[attempt] - first) % n_folds < n_test
+                if set(strata[in_test]) == set(strata[~in_test]):
+                    return in_test
+    return None
 
 
 def _deal(

@@ -131,9 +131,9 @@ def roll_up(scores: ArrayLike, unrolled: Unrolled) -> list[str]:
             "A score is not a number.", where=f"yes/no record {first}", mend="Score it again."
         )
     starts = np.flatnonzero(np.diff(unrolled.parents, prepend=-1))
+    ends = np.append(starts[1:], values.size)[: starts.size]
     best = [
-        start + int(np.argmax(part))
-        for start, part in zip(starts, np.split(values, starts[1:]), strict=True)
+        start + int(np.argmax(values[start:end])) for start, end in zip(starts, ends, strict=True)
     ]
     return [unrolled.options[index] for index in best]
 

@@ -22,9 +22,9 @@ def _parquet_rows(path: Path) -> Iterator[RowOrProblem]:
     try:
         with parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
-            wanted = [name for name in schema.names if name in FIELDS]
-            yield from _rows(file.iter_batches(_BATCH, columns=wanted), schema, path.name)
-    except arrow.ArrowInvalid as error:
+            batches = file.iter_batches(_BATCH, columns=_wanted(schema))
+            yield from _rows(batches, schema, path.name)
+    except arrow.ArrowException as error:
         raise DataError(
             f"This is not a readable Parquet file: {error}.",
             where=str(path),
@@ -50,17 +50,21 @@ def _saved_rows(path: Path) -> Iterator[RowOrProblem]:
             mend="Save it again with `save_to_disk`.",
         ) from error
     schema = table.features.arrow_schema
-    wanted = [name for name in schema.names if name in FIELDS]
     # pictures stay encoded bytes in this format; nothing is decoded here
-    yield from _rows(table.select_columns(wanted).iter(_BATCH), schema, path.name)
+    batches = table.select_columns(_wanted(schema)).iter(_BATCH)
+    yield from _rows(batches, schema, path.name)
+
+
+def _wanted(schema: Any) -> list[str]:
+    # other columns can be large; but a table without any column would have no rows to report on
+    return [name for name in schema.names if name in FIELDS] or schema.names
 
 
 def _rows(batches: Iterable[Any], schema: Any, name: str) -> Iterator[RowOrProblem]:
     names = _class_names(schema)
     number = 0
     for batch in batches:
-        rows = batch.to_pylist() if batch.num_columns else [{}] * batch.num_rows
-        for values in rows:
+        for values in batch.to_pylist():
             number += 1
             for field in names.keys() & values.keys():
                 values[field] = _named(values[field], names[field])

@@ -13,6 +13,8 @@ from superneurons.task.rows import Format, Row, RowOrProblem
 
 __all__ = ["FORMAT"]
 
+_DATA = {".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".pq"}
+
 
 def _rows(path: Path) -> Iterator[RowOrProblem]:
     suffixes = {
@@ -21,15 +23,17 @@ def _rows(path: Path) -> Iterator[RowOrProblem]:
     for entry in sorted(path.iterdir()):
         if _hidden(entry.name):
             continue
-        if not entry.is_dir():
+        if entry.suffix.lower() in _DATA:
+            yield Problem(f"{path.name}/{entry.name}", "give this file itself, or move it away")
+        elif not entry.is_dir():
             if entry.suffix.lower() in suffixes:
                 yield _row(path, entry, None)
-            continue
-        pictures = [file for file in _walk(entry) if file.suffix.lower() in suffixes]
-        if not pictures:
-            yield Problem(f"{path.name}/{entry.name}", "no picture in this class folder")
-        for picture in pictures:
-            yield _row(path, picture, entry.name)
+        else:
+            pictures = [file for file in _walk(entry) if file.suffix.lower() in suffixes]
+            if not pictures:
+                yield Problem(f"{path.name}/{entry.name}", "no picture in this class folder")
+            for picture in pictures:
+                yield _row(path, picture, entry.name)
 
 
 def _row(base: Path, picture: Path, label: str | None) -> Row:

@@ -14,13 +14,14 @@ __all__ = ["FORMAT", "parse_lines"]
 
 
 def parse_lines(lines: Iterable[str], name: str) -> Iterator[RowOrProblem]:
-    """Read rows from lines of text; blank lines are skipped, but counted."""
+    """Read rows from lines of text; blank ones are skipped, but counted."""
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
+        text = line.strip("\ufeff \t\r\n")
+        if not text:
             continue
         where = f"{name}:{number}"
         try:
-            values = json.loads(line)
+            values = json.loads(text)
         except json.JSONDecodeError as error:
             yield Problem(where, f"not valid JSON: {error.msg} (column {error.colno})")
         except RecursionError:
