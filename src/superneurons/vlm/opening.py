@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from superneurons.errors import ModelError, ResourceError
+from superneurons.errors import ModelError, Problem, ResourceError
 from superneurons.vlm.family import Family, family_of
 from superneurons.vlm.model import VLM
 from superneurons.vlm.processor import load_processor
@@ -72,8 +72,8 @@ def _load(source: Source, family: Family, dtype: torch.dtype, options: dict[str,
     from safetensors import SafetensorError
 
     try:
-        return getattr(transformers, family.model_class).from_pretrained(
-            source.path, dtype=dtype, **options
+        model, report = getattr(transformers, family.model_class).from_pretrained(
+            source.path, dtype=dtype, output_loading_info=True, **options
         )
     except (MemoryError, torch.cuda.OutOfMemoryError) as error:
         raise ResourceError(
@@ -87,6 +87,15 @@ def _load(source: Source, family: Family, dtype: torch.dtype, options: dict[str,
             where=source.path,
             mend="Download or save the checkpoint again; only safetensors weights are read.",
         ) from error
+    # transformers would go on with random numbers in their place
+    missing = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+    if missing:
+        raise ModelError(
+            f"The checkpoint of {source.name!r} lacks weights that its configuration asks for.",
+            problems=[Problem(name, "missing, or of another shape") for name in missing],
+            mend="Download or save the checkpoint again, with the configuration it belongs to.",
+        )
+    return model
 
 
 def _checked(vlm: VLM, config: Any) -> VLM:

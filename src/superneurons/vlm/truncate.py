@@ -49,6 +49,9 @@ def _with_child(module: nn.Module, path: list[str], child: nn.Module) -> nn.Modu
     twin = copy.copy(module)
     head, rest = path[0], path[1:]
     inner = child if not rest else _with_child(module.get_submodule(head), rest, child)
-    # A shallow copy shares the dict of children: give the twin its own before changing it.
-    twin._modules = {**module._modules, head: inner}
+    # A shallow copy shares its registries of children, buffers and hooks: the twin gets its own.
+    for name, value in vars(twin).items():
+        if isinstance(value, dict):
+            object.__setattr__(twin, name, value.copy())
+    twin._modules[head] = inner
     return twin

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from superneurons.errors import ModelError
+from superneurons.task.record import Record
+from superneurons.vlm.answer import LabelWords, generate_answers, label_words, parse_answer
+from superneurons.vlm.model import VLM
+
+
+def test_all_spellings_of_a_label_count(vlm: VLM) -> None:
+    words = label_words(vlm.processor, ["no", "yes"])
+    tokens = vlm.processor.tokenizer.convert_ids_to_tokens
+    assert [set(tokens(list(ids))) for ids in words.tokens] == [{"n", "N"}, {"y", "Y"}]
+
+
+def test_labels_that_start_alike_are_refused(vlm: VLM) -> None:
+    with pytest.raises(ModelError, match="cannot tell these labels apart") as caught:
+        label_words(vlm.processor, ["cat", "cow", "dog"])
+    assert len(caught.value.problems) == 1
+    assert "'cow' and 'cat'" in str(caught.value)
+
+
+def test_pooling_adds_up_probabilities() -> None:
+    words = LabelWords(("a", "b"), ((0, 1), (3,)))
+    logits = torch.tensor([[0.5, -1.0, 9.0, 2.0]])
+    pooled = words.pool(logits)
+    assert pooled[0].tolist() == pytest.approx(
+        [torch.log(torch.exp(torch.tensor(0.5)) + torch.exp(torch.tensor(-1.0))).item(), 2.0]
+    )
+
+
+def test_generation_starts_with_the_most_likely_first_token(
+    vlm: VLM, records: list[Record]
+) -> None:
+    inputs = vlm.encode(records[:2], padding_side="left")
+    logits = vlm.last_states(inputs, logits=True).logits
+    assert logits is not None
+    texts = generate_answers(vlm, inputs, max_new_tokens=1)
+    decode = vlm.processor.tokenizer.batch_decode
+    assert texts == decode(logits.argmax(dim=1)[:, None], skip_special_tokens=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Yes.", "yes"),
+        ("no, I do not", "no"),
+        ("I notice nothing", None),
+        ("yes-no", "yes"),
+        ("", None),
+        ("The answer is NO", "no"),
+        ("not", None),
+    ],
+)
+def test_only_whole_words_are_answers(text: str, label: str | None) -> None:
+    assert parse_answer(text, ["no", "yes"]) == label
+
+
+def test_the_longer_of_two_labels_wins_at_the_same_place() -> None:
+    assert parse_answer("dark red", ["dark", "dark red"]) == "dark red"
+
+
+@given(label=st.sampled_from(["no", "yes"]), tail=st.text(alphabet="abc .,!", max_size=12))
+def test_an_answer_that_starts_with_its_label_is_understood(label: str, tail: str) -> None:
+    assert parse_answer(f"{label} {tail}", ["no", "yes"]) == label

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from superneurons.errors import ModelError
+from superneurons.vlm.family import families, family_of, part
+from superneurons.vlm.model import VLM
+
+
+def test_each_family_has_parts_where_it_says(vlm: VLM) -> None:
+    family = vlm.family
+    for path in (family.trunk, family.decoder, family.layers, *family.vision, *family.projector):
+        part(vlm.model, path, family=family.name)
+
+
+def test_every_module_of_the_folder_is_registered() -> None:
+    assert {"llava", "qwen3_vl"} <= set(families())
+    assert family_of("llava").name == "LLaVA-1.5"
+
+
+def test_an_unknown_family_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(ModelError, match="'gpt2' are not supported") as caught:
+        family_of("gpt2")
+    assert "llava, qwen3_vl" in str(caught.value)
+
+
+def test_a_part_that_is_not_there_is_named(vlm: VLM) -> None:
+    with pytest.raises(ModelError, match=r"no part 'model\.nowhere'"):
+        part(vlm.model, "model.nowhere", family="LLaVA-1.5")

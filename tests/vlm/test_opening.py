@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from superneurons.errors import ModelError, ModelNotFoundError, ResourceError
+from superneurons.vlm import source
+from superneurons.vlm.opening import open_vlm
+from tiny_models import save_llava
+
+
+@pytest.fixture
+def copied(llava_path: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(llava_path, tmp_path / "model"))
+
+
+def test_a_local_directory_opens(model_path: Path) -> None:
+    vlm = open_vlm(str(model_path), device="cpu")
+    assert (vlm.n_layers, vlm.hidden_size, vlm.dtype) == (4, 32, torch.float32)
+    assert not vlm.model.training
+    assert not any(parameter.requires_grad for parameter in vlm.model.parameters())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_the_dtype_can_be_chosen(llava_path: Path, dtype: str) -> None:
+    assert open_vlm(str(llava_path), device="cpu", dtype=dtype).dtype == getattr(torch, dtype)
+
+
+def test_a_sharded_checkpoint_opens(llava_path: Path, copied: Path) -> None:
+    tensors = load_file(copied / "model.safetensors")
+    names = sorted(tensors)
+    halves = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for file, part in halves.items():
+        save_file({name: tensors[name] for name in part}, copied / file, {"format": "pt"})
+    index = {"weight_map": {name: file for file, part in halves.items() for name in part}}
+    (copied / "model.safetensors.index.json").write_text(json.dumps(index | {"metadata": {}}))
+    (copied / "model.safetensors").unlink()
+    one, two = (open_vlm(str(p), device="cpu") for p in (llava_path, copied))
+    for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    (copied / "b.safetensors").unlink()
+    with pytest.raises(ModelError, match="not complete") as caught:
+        open_vlm(str(copied), device="cpu")
+    assert "model/b.safetensors: missing" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/no/such/model", "~/no-such-model"])
+def test_a_path_that_is_not_there_is_not_looked_for_on_the_hub(name: str) -> None:
+    with pytest.raises(ModelNotFoundError, match="no directory"):
+        open_vlm(name)
+
+
+def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"no config\.json"):
+        open_vlm(str(tmp_path))
+
+
+def test_a_hub_id_without_network_is_a_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelNotFoundError, match="no network") as caught:
+        open_vlm("nobody/no-such-model")
+    assert "Give the path of a directory" in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "empty", "noise"])
+def test_damaged_weights_are_refused(copied: Path, damage: str) -> None:
+    weights = copied / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes({"cut off": whole[:-100], "empty": b"", "noise": b"\1" * 64}[damage])
+    with pytest.raises(ModelError, match="weights") as caught:
+        open_vlm(str(copied), device="cpu")
+    assert caught.value.mend
+
+
+def test_a_text_model_is_refused(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config["text_config"]))
+    with pytest.raises(ModelError, match="'llama' are not supported"):
+        open_vlm(str(copied), device="cpu")
+
+
+def test_a_configuration_that_is_no_json_is_refused(copied: Path) -> None:
+    (copied / "config.json").write_text("{")
+    with pytest.raises(ModelError):
+        open_vlm(str(copied), device="cpu")
+
+
+def test_what_does_not_fit_is_refused_before_loading(
+    llava_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_free_memory", lambda: 1024)
+    with pytest.raises(ResourceError, match="GiB are free"):
+        open_vlm(str(llava_path), device="cpu")
+
+
+@pytest.mark.parametrize(("option", "value"), [("device", "abacus"), ("dtype", "int3")])
+def test_an_unknown_device_or_dtype_is_named(llava_path: Path, option: str, value: str) -> None:
+    with pytest.raises(ModelError, match=value):
+        open_vlm(str(llava_path), **{"device": "cpu", option: value})  # type: ignore[arg-type]
+
+
+def test_layers_that_the_checkpoint_lacks_are_noticed(tmp_path: Path) -> None:
+    path = save_llava(tmp_path / "model")
+    config = json.loads((path / "config.json").read_text())
+    config["text_config"]["num_hidden_layers"] = 6
+    (path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="lacks weights") as caught:
+        open_vlm(str(path), device="cpu")
+    assert all(".layers.4." in p.where or ".layers.5." in p.where for p in caught.value.problems)

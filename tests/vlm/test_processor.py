@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from superneurons.errors import ModelError
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+from superneurons.vlm.opening import open_vlm
+from superneurons.vlm.processor import processor_settings
+
+
+def test_every_picture_takes_the_tokens_it_needs(vlm: VLM) -> None:
+    small = Record((Image.new("RGB", (16, 16)),), "Why?")
+    wide = Record((Image.new("RGB", (60, 20)),), "Why?")
+    inputs = vlm.encode([small, wide])
+    image_token = vlm.model.config.image_token_id
+    counts = (inputs.tensors["input_ids"] == image_token).sum(dim=1).tolist()
+    if vlm.family.picture_tokens is None:  # fixed size: 24 × 24 pixels in patches of 8
+        assert counts == [9, 9]
+    else:  # native size: the wide picture takes more
+        grid = inputs.tensors["image_grid_thw"].prod(dim=1) // 4
+        assert counts == grid.tolist()
+        assert counts[1] > counts[0]
+
+
+def test_picture_tokens_are_marked_for_the_position_ids(vlm: VLM, records: list[Record]) -> None:
+    tensors = vlm.encode(records[:2]).tensors
+    if "mm_token_type_ids" in tensors:
+        marked = tensors["mm_token_type_ids"].bool()
+        assert torch.equal(marked, tensors["input_ids"] == vlm.model.config.image_token_id)
+
+
+def test_settings_are_plain_json_and_follow_the_processor(vlm: VLM) -> None:
+    settings = processor_settings(vlm.processor)
+    assert json.loads(json.dumps(settings)) == settings
+    assert settings["image_mean"] == pytest.approx([0.48145466, 0.4578275, 0.40821073])
+    before = vlm.processor.image_processor.image_mean
+    vlm.processor.image_processor.image_mean = [0.5, 0.5, 0.5]
+    try:
+        assert processor_settings(vlm.processor) != settings
+    finally:
+        vlm.processor.image_processor.image_mean = before
+
+
+@pytest.mark.parametrize("lost", ["tokenizer.json", "chat_template.jinja"])
+def test_what_is_missing_beside_the_weights_is_said(
+    lost: str, llava_path: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    copy = Path(shutil.copytree(llava_path, tmp_path / "model"))
+    (copy / lost).unlink()
+    if lost == "chat_template.jinja":
+        config = copy / "tokenizer_config.json"
+        kept = {k: v for k, v in json.loads(config.read_text()).items() if k != "chat_template"}
+        config.write_text(json.dumps(kept))
+    with pytest.raises(ModelError, match="processor|chat template"):
+        open_vlm(str(copy), device="cpu")

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from superneurons.errors import ModelError
+from superneurons.vlm.model import VLM
+from superneurons.vlm.verify import require_verified, verify
+
+
+def test_every_family_passes(vlm: VLM) -> None:
+    assert [check.name for check in verify(vlm) if not check.passed] == []
+    require_verified(vlm)
+
+
+def test_a_model_that_looks_at_its_padding_fails(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = llava.model.get_submodule(llava.family.trunk)
+    forward = trunk.forward
+
+    def careless(**inputs: torch.Tensor) -> object:
+        inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
+        return forward(**inputs)
+
+    monkeypatch.setattr(trunk, "forward", careless)
+    with pytest.raises(ModelError, match="padding side"):
+        require_verified(llava)
+
+
+def test_a_layer_that_depends_on_later_ones_fails(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = llava.layers[0]
+    forward = first.forward
+    calls: list[int] = []
+
+    def drifting(*args: object, **options: object) -> torch.Tensor:
+        calls.append(1)
+        result: torch.Tensor = forward(*args, **options)
+        return result * (1 + len(calls))
+
+    monkeypatch.setattr(first, "forward", drifting)
+    with pytest.raises(ModelError) as caught:
+        require_verified(llava)
+    assert any("cut off after layer 1" in problem.where for problem in caught.value.problems)
