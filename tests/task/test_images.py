@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from superneurons.errors import DataError
 from superneurons.task.images import (
@@ -166,6 +166,17 @@ def test_a_picture_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     assert open_image(Image.new("RGB", (10, 10))).size == (10, 10)
     with pytest.raises(DataError, match="more than 100 pixels"):
         open_image(Image.new("RGB", (11, 10)))
+
+
+def test_too_little_memory_is_not_blamed_on_the_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def exhausted(_: Image.Image) -> Image.Image:
+        raise MemoryError
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", exhausted)
+    with pytest.raises(MemoryError):
+        open_image(noise())
 
 
 @given(st.binary(max_size=200), st.integers(0, 400))

@@ -166,6 +166,16 @@ def test_a_missing_column_is_said_once(folder: Path, name: str) -> None:
     ]
 
 
+def test_what_only_some_rows_lack_is_said_for_each(folder: Path) -> None:
+    bare = {"image": "a.png", "question": "Red?"}
+    with pytest.raises(DataError) as caught:
+        read_records(write(folder / "d.jsonl", [bare, ROWS[0], bare]))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "d.jsonl:1: no 'label'",
+        "d.jsonl:3: no 'label'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [("d.jsonl", ""), ("d.jsonl", "\n \n"), ("d.csv", ""), ("d.csv", "image,question,label\n")],

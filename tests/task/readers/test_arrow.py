@@ -80,9 +80,11 @@ def labelled_dataset() -> Any:
         }
     )
     columns = {
-        "image": [{"bytes": png(colour), "path": None} for colour in ("red", "blue", "green")],
-        "label": [1, 0, -1],
-        "extra": [0.0, 1.0, 2.0],
+        "image": [
+            {"bytes": png(colour), "path": None} for colour in ("red", "blue", "lime", "tan")
+        ],
+        "label": [1, 0, -1, None],
+        "extra": [0.0, 1.0, 2.0, 3.0],
     }
     return datasets.Dataset.from_dict(columns, features=features)
 
@@ -94,7 +96,7 @@ def test_numbered_labels_get_their_names(tmp_path: Path) -> None:
     assert SAVED_DATASET.matches(tmp_path / "saved")
     for rows in (SAVED_DATASET.rows(tmp_path / "saved"), PARQUET.rows(tmp_path / "a.parquet")):
         values = [row.values for row in rows]
-        assert [value["label"] for value in values] == ["dog", "cat", None]
+        assert [value["label"] for value in values] == ["dog", "cat", None, None]
         assert values[0]["image"]["bytes"] == png("red")
 
 
@@ -116,7 +118,7 @@ def test_a_dataset_of_several_splits_names_them(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="test, train") as caught:
         list(SAVED_DATASET.rows(tmp_path / "saved"))
     assert str(tmp_path / "saved" / "test") in str(caught.value.mend)
-    assert len(list(SAVED_DATASET.rows(tmp_path / "saved" / "train"))) == 3
+    assert len(list(SAVED_DATASET.rows(tmp_path / "saved" / "train"))) == 4
 
 
 def test_a_damaged_dataset_is_refused(tmp_path: Path) -> None:
