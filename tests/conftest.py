@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent))
-
+from pictures import bright_records
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
@@ -41,24 +37,6 @@ def llava_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def llava(llava_path: Path) -> VLM:
     return open_vlm(str(llava_path), device="cpu")
-
-
-def bright_records(n: int, seed: int = 0) -> list[Record]:
-    """Pictures that are bright (yes) or dark (no), with noise: an easy question."""
-    rng = np.random.default_rng(seed)
-    records = []
-    for i in range(n):
-        level = 175 if i % 2 else 80
-        pixels = np.clip(rng.normal(level, 25, size=(28, 28, 3)), 0, 255).astype(np.uint8)
-        records.append(
-            Record(
-                (Image.fromarray(pixels),),
-                "Is it bright?",
-                label="yes" if i % 2 else "no",
-                id=f"bright:{i}",
-            )
-        )
-    return records
 
 
 @pytest.fixture(scope="session")

@@ -59,5 +59,5 @@ def test_what_is_missing_beside_the_weights_is_said(
         config = copy / "tokenizer_config.json"
         kept = {k: v for k, v in json.loads(config.read_text()).items() if k != "chat_template"}
         config.write_text(json.dumps(kept))
-    with pytest.raises(ModelError, match="processor|chat template"):
+    with pytest.raises(ModelError, match=r"processor|chat template"):
         open_vlm(str(copy), device="cpu")

@@ -40,7 +40,15 @@ __all__ = ["check_output", "load", "read_config", "save"]
 
 _CONFIG = "config.json"
 _TENSORS = "classifier.safetensors"
-_SETTINGS = ("balanced", "batch_size", "max_layer", "prompt_order", "random_state", "read_out")
+_SETTINGS = (
+    "balanced",
+    "batch_size",
+    "max_layer",
+    "prompt_order",
+    "random_state",
+    "read_out",
+    "read_out_params",
+)
 
 _Classifier = TypeVar("_Classifier", bound="SuperNeuronClassifier")
 
@@ -129,8 +137,7 @@ def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
         },
         "exit_layer": classifier.exit_layer_,
         "probing_set": classifier.probing_,
-        "settings": {name: getattr(classifier, name) for name in _SETTINGS}
-        | {"read_out_params": dict(classifier.read_out_params or {})},
+        "settings": {name: getattr(classifier, name) for name in _SETTINGS},
     }
 
 
@@ -194,10 +201,9 @@ def load(
     base, prompt = config["base_model"], config["prompt"]
     settings = {name: config["settings"][name] for name in _SETTINGS if name in config["settings"]}
     options = {"dtype": base["dtype"], "revision": base["revision"]} if model is None else {}
-    read_out_params = config["settings"].get("read_out_params")
     classifier = cls(
         base["name"] if model is None else model,
-        **{**settings, "read_out_params": read_out_params, **options, **params},
+        **{**settings, **options, **params},
     )
     tensors = _tensors(directory / _TENSORS)
     arrays = {k.removeprefix("read_out."): v for k, v in tensors.items() if k != "neurons"}

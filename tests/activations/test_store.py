@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from pictures import bright_records
+from superneurons.activations import store
+from superneurons.activations.capture import capture
+from superneurons.activations.store import capture_to_store, write_atomically
+from superneurons.errors import MismatchError, OutputError
+from superneurons.task.record import Record
+from superneurons.vlm.answer import label_words
+from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture(scope="module")
+def forty() -> list[Record]:
+    return bright_records(40, seed=3)
+
+
+def test_it_gives_what_a_capture_gives(llava: VLM, forty: list[Record], tmp_path: Path) -> None:
+    words = label_words(llava.processor, ["no", "yes"])
+    stored = capture_to_store(llava, forty, tmp_path / "a", batch_size=2, words=words)
+    direct = capture(llava, forty, batch_size=2, words=words)
+    assert np.array_equal(stored.activations, direct.activations)
+    assert stored.label_logits is not None
+    assert direct.label_logits is not None
+    assert np.array_equal(stored.label_logits, direct.label_logits)
+    assert len(list((tmp_path / "a").glob("shard-*.safetensors"))) == 3  # 16 + 16 + 8
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_killed_capture_goes_on_with_what_is_missing(
+    llava: VLM, forty: list[Record], tmp_path: Path, after: int
+) -> None:
+    whole = capture_to_store(llava, forty, tmp_path / "whole", batch_size=2)
+    computed = 0
+
+    def dying(*args: object, **options: object) -> object:
+        nonlocal computed
+        if computed == after:
+            raise Killed
+        computed += 1
+        return capture(*args, **options)  # type: ignore[arg-type]
+
+    with patch.object(store, "capture", dying), pytest.raises(Killed):
+        capture_to_store(llava, forty, tmp_path / "cut", batch_size=2)
+    with patch.object(store, "capture", side_effect=capture) as resumed:
+        again = capture_to_store(llava, forty, tmp_path / "cut", batch_size=2)
+    assert resumed.call_count == 3 - after
+    assert np.array_equal(again.activations, whole.activations)
+    for shard in sorted((tmp_path / "whole").iterdir()):
+        assert (tmp_path / "cut" / shard.name).read_bytes() == shard.read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "noise", "half written"])
+def test_a_damaged_shard_is_computed_again(
+    llava: VLM, forty: list[Record], tmp_path: Path, damage: str
+) -> None:
+    whole = capture_to_store(llava, forty, tmp_path, batch_size=2)
+    shard = tmp_path / "shard-00001.safetensors"
+    content = shard.read_bytes()
+    if damage == "half written":
+        shard.rename(shard.with_name(shard.name + ".partial"))
+    else:
+        shard.write_bytes(content[:-9] if damage == "cut" else b"\0" * 50)
+    again = capture_to_store(llava, forty, tmp_path, batch_size=2)
+    assert np.array_equal(again.activations, whole.activations)
+    assert shard.read_bytes() == content
+
+
+def test_activations_of_something_else_are_refused(
+    llava: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    capture_to_store(llava, forty[:4], tmp_path, batch_size=2)
+    others = [replace(forty[0], question="Is it dark?"), *forty[1:4]]
+    with pytest.raises(MismatchError, match="something else") as caught:
+        capture_to_store(llava, others, tmp_path, batch_size=2)
+    assert [problem.where for problem in caught.value.problems] == ["plan.json: records"]
+    with pytest.raises(MismatchError, match=r"plan\.json: prompt"):
+        capture_to_store(llava, forty[:4], tmp_path, batch_size=2, prompt=Prompt("question-first"))
+    with pytest.raises(MismatchError, match=r"plan\.json: layers"):
+        capture_to_store(llava.truncated(1), forty[:4], tmp_path, batch_size=2)
+
+
+def test_a_broken_plan_is_a_mismatch(llava: VLM, forty: list[Record], tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{")
+    with pytest.raises(MismatchError):
+        capture_to_store(llava, forty[:2], tmp_path)
+
+
+def test_the_same_picture_by_path_is_read_once_for_the_digest(
+    llava: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    path = tmp_path / "picture.png"
+    forty[0].images[0].save(path)  # type: ignore[union-attr]
+    asked = [Record((path,), question) for question in ("Is it bright?", "Is it dark?")]
+    capture_to_store(llava, asked, tmp_path / "store")
+    before = json.loads((tmp_path / "store" / "plan.json").read_text())["records"]
+    forty[1].images[0].save(path)  # type: ignore[union-attr]
+    with pytest.raises(MismatchError):
+        capture_to_store(llava, asked, tmp_path / "store")
+    assert len(before) == 64
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="Cannot write") as caught:
+        write_atomically(tmp_path / "file" / "inside", b"")
+    assert "can be written" in str(caught.value)
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a", b"one")
+    write_atomically(tmp_path / "a", b"two")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"two"
