@@ -83,10 +83,18 @@ class BaseTask:
         test: Sequence[Record],
         test_logits: NDArray[np.float32],
     ) -> list[str]:
-        """Answer by the logits after calibration on the probing records."""
+        """Answer by the logits after calibration on the probing records.
+
+        A label that no probing record has is never answered; where there is only one, there is
+        nothing to calibrate, and the raw logits decide.
+        """
         truth = np.array([record.label for record in self.asked(probe)])
-        read_out = CalibratedLogits().fit(probe_logits, truth)
-        return self.labels(test, read_out.predict(test_logits).tolist())
+        words = self.words.labels if self.words else ()
+        seen = [index for index, word in enumerate(words) if word in truth]
+        if len(seen) < 2:
+            return self.raw(test, test_logits)
+        read_out = CalibratedLogits().fit(probe_logits[:, seen], truth)
+        return self.labels(test, read_out.predict(test_logits[:, seen]).tolist())
 
 
 def logits_of(captured: Captured) -> NDArray[np.float32]:

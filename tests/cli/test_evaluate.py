@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Runner = Callable[..., Any]
+
+
+def test_scores_stand_beside_what_they_have_to_beat(
+    run: Runner, clf: Path, test_file: Path
+) -> None:
+    done = run("eval", clf, "--data", test_file, "--json")
+    assert done.code == 0, done.err
+    rows = {row["name"]: row for row in done.json["rows"]}
+    assert {"majority class", "text only", "calibrated logits", "Super Neurons"} <= set(rows)
+    ours = rows["Super Neurons"]
+    assert ours["scores"]["n"] == 12
+    low, high = ours["scores"]["balanced_accuracy_interval"]
+    assert low <= ours["scores"]["balanced_accuracy"] <= high
+    assert ours["speed_up_over_prefill"] > 0
+
+
+def test_the_table_is_whole(run: Runner, clf: Path, test_file: Path) -> None:
+    done = run("eval", clf, "-d", test_file, "--no-rivals")
+    assert "Super Neurons" in done.out
+    assert "…" not in done.out.split("test records")[0]
+    assert "base model, first token" not in done.out
+
+
+def test_records_without_labels_are_refused(
+    run: Runner, clf: Path, test_file: Path, tmp_path: Path
+) -> None:
+    bare = test_file.with_name("bare.jsonl")
+    bare.write_text('{"image": "0.png", "question": "Is it bright?"}\n')
+    done = run("eval", clf, "-d", bare)
+    assert done.code == 2
+    assert "bare.jsonl" in done.err

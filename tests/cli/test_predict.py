@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Runner = Callable[..., Any]
+
+
+def test_one_line_per_record_in_order(run: Runner, clf: Path, test_file: Path) -> None:
+    done = run("predict", clf, "--data", test_file)
+    assert done.code == 0, done.err
+    assert [line["id"] for line in done.lines] == [f"records.jsonl:{n}" for n in range(1, 13)]
+    for line in done.lines:
+        assert set(line) >= {"label", "probabilities", "confidence", "exit_layer", "latency_ms"}
+        assert line["label"] == max(line["probabilities"], key=line["probabilities"].get)
+
+
+def test_the_answers_are_right(run: Runner, clf: Path, test_file: Path) -> None:
+    truth = [json.loads(row)["label"] for row in test_file.read_text().splitlines()]
+    found = [line["label"] for line in run("predict", clf, "-d", test_file).lines]
+    assert sum(a == b for a, b in zip(truth, found, strict=True)) >= 10
+
+
+def test_pictures_are_asked_the_question_of_the_fit(
+    run: Runner, clf: Path, test_file: Path
+) -> None:
+    pictures = [test_file.parent / f"{number}.png" for number in (1, 0)]
+    by_name = run("predict", clf, *pictures).lines
+    by_file = run("predict", clf, "-d", test_file).lines
+    assert [line["label"] for line in by_name] == [by_file[1]["label"], by_file[0]["label"]]
+    assert by_name[0]["id"].endswith("1.png")
+    other = run("predict", clf, pictures[0], "--question", "Is it dark?", "--json")
+    assert len(other.json) == 1
+
+
+def test_records_come_from_standard_input(
+    run: Runner, clf: Path, test_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(test_file.parent)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(test_file.read_text()))
+    piped = run("predict", clf, "--data", "-")
+    assert len(piped.lines) == 12
+
+
+def test_labels_are_not_needed(run: Runner, clf: Path, test_file: Path, tmp_path: Path) -> None:
+    shutil.copy(test_file.parent / "0.png", tmp_path)
+    (tmp_path / "x.jsonl").write_text('{"image": "0.png", "question": "Is it bright?"}\n')
+    assert len(run("predict", clf, "-d", tmp_path / "x.jsonl").lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "Nothing to answer"),
+        (("a.png", "--data", "b.jsonl"), "Both"),
+        (("no-such.png",), "no-such.png"),
+    ],
+)
+def test_bad_input_is_said(run: Runner, clf: Path, words: tuple[str, ...], message: str) -> None:
+    done = run("predict", clf, *words)
+    assert done.code == 2
+    assert message in done.err
+    assert done.out == ""
+
+
+def test_what_is_no_classifier_is_said(run: Runner, tmp_path: Path) -> None:
+    done = run("predict", tmp_path, "a.png")
+    assert done.code == 2
+    assert "no classifier" in done.err
+
+
+def test_another_model_is_refused(run: Runner, clf: Path, tmp_path: Path, test_file: Path) -> None:
+    from tiny_models import save_llava
+
+    other = save_llava(tmp_path / "other", seed=9)
+    done = run("predict", clf, "-d", test_file, "-m", other)
+    assert done.code == 2
+    assert "fingerprint" in done.err

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pictures import bright_records, coloured
+from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison
+from superneurons.evaluate.depths import compare_depths
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.vlm.model import VLM
+
+
+@pytest.fixture(scope="module")
+def compared(vlm: VLM) -> tuple[Comparison, SuperNeuronClassifier]:
+    probe, test = bright_records(24), bright_records(16, seed=1)
+    return compare_depths(vlm, probe, test, depths=(2, 1, 99), repeats=2)
+
+
+def test_everything_to_beat_is_there(compared: tuple[Comparison, SuperNeuronClassifier]) -> None:
+    names = [row.name for row in compared[0].rows]
+    assert names == [
+        "majority class",
+        "text only",
+        GENERATE,
+        FIRST_TOKEN,
+        "calibrated logits",
+        "Super Neurons",
+        "Super Neurons, layers ≤ 1",
+        "Super Neurons, layers ≤ 2",
+        "Super Neurons, shuffled labels",
+    ]
+
+
+def test_a_row_scores_what_its_classifier_would_answer(
+    vlm: VLM, compared: tuple[Comparison, SuperNeuronClassifier]
+) -> None:
+    found, classifier = compared
+    test = bright_records(16, seed=1)
+    rows = {row.name: row for row in found.rows}
+    direct = classifier.score(test)
+    assert rows["Super Neurons"].scores.accuracy == direct  # type: ignore[union-attr]
+    shallow = SuperNeuronClassifier(vlm, max_layer=1).fit(bright_records(24))
+    row = rows["Super Neurons, layers ≤ 1"]
+    assert row.scores.accuracy == shallow.score(test)  # type: ignore[union-attr]
+    assert row.exit_layer == 1
+    assert row.neurons == len(shallow.neurons_)
+
+
+def test_the_pictureless_rows_are_at_chance(
+    compared: tuple[Comparison, SuperNeuronClassifier],
+) -> None:
+    for row in compared[0].rows[:2]:
+        assert row.scores is not None
+        assert row.scores.balanced_accuracy == 0.5
+        assert row.timing is None
+
+
+def test_it_is_json_with_its_setting(
+    compared: tuple[Comparison, SuperNeuronClassifier],
+) -> None:
+    value = json.loads(json.dumps(compared[0].as_dict()))
+    assert value["setting"]["probing_records"] == 24
+    assert value["setting"]["neurons_searched"] == 128
+    assert 0.5 < value["null"]["chance_maximum"] < 1
+    assert value["null"]["best_neuron_on_probing_set"] <= 1
+
+
+@pytest.mark.parametrize("options", [False, True])
+def test_more_than_two_answers(llava: VLM, options: bool) -> None:
+    found, classifier = compare_depths(
+        llava, coloured(24, options), coloured(9, options), depths=(1,), repeats=1
+    )
+    assert classifier.unrolled_
+    scores = {row.name: row.scores for row in found.rows}
+    assert all(value is not None and np.isfinite(value.accuracy) for value in scores.values())
+    majority = scores["majority class"]
+    assert majority is not None
+    # with options of their own the right one is always the first, which a majority finds
+    assert majority.accuracy == pytest.approx(1 if options else 1 / 3)
+
+
+def test_the_same_seed_gives_the_same_scores(
+    vlm: VLM, compared: tuple[Comparison, SuperNeuronClassifier]
+) -> None:
+    again, _ = compare_depths(
+        vlm, bright_records(24), bright_records(16, seed=1), depths=(2, 1, 99), repeats=1
+    )
+    assert [row.scores for row in again.rows] == [row.scores for row in compared[0].rows]

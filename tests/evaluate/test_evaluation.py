@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pictures import bright_records, coloured
+from superneurons.errors import DataError
+from superneurons.evaluate.evaluation import evaluate_classifier
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+
+
+@pytest.fixture(scope="module")
+def fitted(vlm: VLM) -> SuperNeuronClassifier:
+    return SuperNeuronClassifier(vlm).fit(bright_records(24))
+
+
+def test_the_classifier_stands_beside_its_rivals(fitted: SuperNeuronClassifier) -> None:
+    records = bright_records(20, seed=1)
+    found = evaluate_classifier(fitted, records, repeats=1)
+    rows = {row.name: row for row in found.rows}
+    assert list(rows) == [
+        "majority class", "text only", "base model, first token", "calibrated logits",
+        "Super Neurons",
+    ]  # fmt: skip
+    ours = rows["Super Neurons"]
+    assert ours.scores is not None
+    assert ours.scores.accuracy == fitted.score(records)
+    assert ours.exit_layer == fitted.exit_layer_
+    null = found.null["balanced_accuracy_95_of_shuffled_labels"]
+    assert 0.5 < null < 0.9
+
+
+def test_without_rivals_the_whole_model_does_not_run(
+    fitted: SuperNeuronClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("the head ran")
+
+    monkeypatch.setattr(fitted.vlm.model.get_output_embeddings(), "forward", fail)
+    found = evaluate_classifier(fitted, bright_records(8, seed=1), rivals=False, repeats=1)
+    assert "base model, first token" not in [row.name for row in found.rows]
+
+
+def test_rivals_that_learn_are_cross_fitted(fitted: SuperNeuronClassifier) -> None:
+    """A word per picture would be learnt by heart, were the same records used twice."""
+    records = [
+        replace(record, question=f"Is it bright? {word}")
+        for record, word in zip(bright_records(20, seed=1), "abcdefghijklmnopqrst", strict=True)
+    ]
+    found = evaluate_classifier(fitted, records, repeats=1)
+    text = next(row for row in found.rows if row.name == "text only")
+    assert text.scores is not None
+    assert text.scores.accuracy < 0.8
+
+
+def test_an_unknown_label_is_named(fitted: SuperNeuronClassifier) -> None:
+    records = [replace(record, label="maybe") for record in bright_records(2)]
+    with pytest.raises(DataError, match="'maybe'") as caught:
+        evaluate_classifier(fitted, records)
+    assert "'no', 'yes'" in str(caught.value)
+
+
+def test_nothing_to_evaluate_is_said(fitted: SuperNeuronClassifier) -> None:
+    with pytest.raises(DataError, match="no records"):
+        evaluate_classifier(fitted, [])
+
+
+def test_one_record_is_enough_for_a_score(fitted: SuperNeuronClassifier) -> None:
+    found = evaluate_classifier(fitted, bright_records(1), repeats=1)
+    assert [row.name for row in found.rows][-1] == "Super Neurons"
+    assert "text only" not in [row.name for row in found.rows]
+
+
+def test_pictures_are_checked_first(fitted: SuperNeuronClassifier, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\.png"):
+        evaluate_classifier(fitted, [Record((tmp_path / "a.png",), "Is it bright?", "yes")])
+
+
+@pytest.mark.parametrize("options", [False, True])
+def test_more_than_two_answers(llava: VLM, options: bool) -> None:
+    classifier = SuperNeuronClassifier(llava).fit(coloured(24, options))
+    found = evaluate_classifier(classifier, coloured(12, options), repeats=1)
+    ours = found.rows[-1].scores
+    assert ours is not None
+    assert ours.n == 12
