@@ -30,15 +30,16 @@ from superneurons.demo.atlas import SPRITE_SIZE, UNLABELLED, Atlas, write_atlas
 
 SHIPPED = Path(__file__).parents[2] / "src" / "superneurons" / "demo" / "data" / "atlas.json"
 SEED = 7
+CACHE = DATA / "drawings.npz"
 HELD_OUT_SHARE = 0.15
-LEAST_LEFT = 3
+LEAST_LEFT, LEAST_DESIGNS_LEFT = 3, 3
 MOST_OF_A_CLASS = 24
 SKIPPED_FOLDERS = (
-    *("computer", "shapes", "special", "signs_and_symbols/flags", "recreation/games/cards"),
+    *("shapes", "special", "signs_and_symbols/flags", "recreation/games/cards"),
     *("transportation/roadsigns", "transportation/aiga-symbols", "buttons", "logos"),
 )
-SKIPPED_EMOJI_GROUPS = ("flags", "symbols", "people_body")
-LARGEST = 40_000_000
+SKIPPED_EMOJI_GROUPS = ("flags", "symbols")
+LARGEST = 12_000_000
 TWIN, NEAR_TWIN = 0.995, 0.985
 
 Rgba = NDArray[np.uint8]
@@ -133,13 +134,7 @@ def clipart_sprites(package: Path) -> Iterator[tuple[Sprite, Path]]:
     top = root / "usr" / "share" / "openclipart" / "png"
     for path in sorted(top.rglob("*.png")):
         place = path.relative_to(top)
-        if (
-            path.is_symlink()
-            or _within(place, SKIPPED_FOLDERS)
-            and not _within(place, ("computer/hardware",))
-        ):
-            continue
-        if "bw" in words(path.stem) or place.stem in DROPPED:
+        if path.is_symlink() or _within(place, SKIPPED_FOLDERS):
             continue
         try:
             with Image.open(path) as picture:
@@ -192,7 +187,11 @@ def hold_out(sprites: list[Sprite], n_classes: int, rng: np.random.Generator) ->
         left, held, designs_left = len(own), 0, len(order)
         for design in order:
             size = len(designs[design])
-            if left - size < LEAST_LEFT or designs_left < 3:
+            if (
+                left - size < LEAST_LEFT
+                or designs_left <= LEAST_DESIGNS_LEFT
+                or size > max(3, len(own) // 4)
+            ):
                 continue
             if held and held + size > HELD_OUT_SHARE * len(own) + 1:
                 continue
@@ -256,18 +255,42 @@ def pack(sprites: list[Sprite], catalogue: list[Thing]) -> Atlas:
     )
 
 
+def drawings() -> list[tuple[Sprite, str]]:
+    """Read every drawing, with the file name of clip art; kept on disk, for it takes minutes."""
+    if not CACHE.exists():
+        paths = fetch()
+        found = [(sprite, "") for sprite in emoji_sprites(paths)]
+        for sprite, place in clipart_sprites(paths["openclipart-png"]):
+            found.append((sprite, str(place)))
+        np.savez(
+            CACHE,
+            source=[sprite.source for sprite, _ in found],
+            design=[sprite.design for sprite, _ in found],
+            place=[place for _, place in found],
+            pixels=np.stack([sprite.pixels for sprite, _ in found]),
+        )
+    with np.load(CACHE) as kept:
+        columns = zip(*(kept[name].tolist() for name in ("source", "design", "place")), strict=True)
+        pixels = kept["pixels"]
+        return [
+            (Sprite(source, design, pixels[i]), place)
+            for i, (source, design, place) in enumerate(columns)
+        ]
+
+
 def gather(catalogue: list[Thing]) -> list[Sprite]:
-    """Read every drawing and name those that show a class."""
-    paths = fetch()
+    """Return all drawings but the dropped ones; those that show a class have its label."""
     label_of = {slug: i for i, thing in enumerate(catalogue) for slug in thing.emojis}
     sprites = []
-    for sprite in emoji_sprites(paths):
-        sprite.label = label_of.get(sprite.design.removeprefix("emoji/"), UNLABELLED)
+    for sprite, place in drawings():
+        if place and (Path(place).stem in DROPPED or sprite.source in DROPPED):
+            continue
+        if not place:
+            sprite.label = label_of.get(sprite.design.removeprefix("emoji/"), UNLABELLED)
+        elif "bw" not in words(Path(place).stem):
+            sprite.label = name_clipart(Path(place), catalogue)
         sprites.append(sprite)
-    for sprite, place in clipart_sprites(paths["openclipart-png"]):
-        sprite.label = name_clipart(place, catalogue)
-        sprites.append(sprite)
-    return [s for s in sprites if s.source not in DROPPED]
+    return sprites
 
 
 def main() -> None:

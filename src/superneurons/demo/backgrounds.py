@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-__all__ = ["SEEN_FAMILIES", "UNSEEN_FAMILIES", "hashed_uniform", "paint"]
+__all__ = ["SEEN_FAMILIES", "UNSEEN_FAMILIES", "draw_colours", "hashed_uniform", "paint"]
 
 _FLAT, _GRADIENT, _CLOUDS, _STRIPES, _BLOBS, _CHECKS, _RINGS = range(7)
 SEEN_FAMILIES = (_FLAT, _GRADIENT, _CLOUDS, _STRIPES, _BLOBS)
@@ -84,11 +84,11 @@ def _axes(shape: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     return x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()
 
 
-def _flat(shape: torch.Tensor, seed: torch.Tensor, size: int) -> torch.Tensor:
-    return torch.zeros(len(shape), size, size, device=seed.device)
+def _flat(shape: torch.Tensor, _seed: torch.Tensor, size: int) -> torch.Tensor:
+    return torch.zeros(len(shape), size, size, device=shape.device)
 
 
-def _gradient(shape: torch.Tensor, seed: torch.Tensor, size: int) -> torch.Tensor:
+def _gradient(shape: torch.Tensor, _seed: torch.Tensor, size: int) -> torch.Tensor:
     along, _ = _axes(shape, size)
     return (along + 0.5).clamp(0, 1)
 
@@ -102,7 +102,7 @@ def _clouds(shape: torch.Tensor, seed: torch.Tensor, size: int) -> torch.Tensor:
     return (total[:, 0] * 1.4 + 0.5).clamp(0, 1)
 
 
-def _stripes(shape: torch.Tensor, seed: torch.Tensor, size: int) -> torch.Tensor:
+def _stripes(shape: torch.Tensor, _seed: torch.Tensor, size: int) -> torch.Tensor:
     along, _ = _axes(shape, size)
     waves = 3 + 9 * shape[:, 1, None, None]
     return 0.5 + 0.5 * torch.sin(2 * math.pi * (waves * along + shape[:, 2, None, None]))
@@ -118,14 +118,14 @@ def _blobs(shape: torch.Tensor, seed: torch.Tensor, size: int) -> torch.Tensor:
     return ((radius - (dx * dx + dy * dy).sqrt()) * 40).sigmoid().amax(dim=1)
 
 
-def _checks(shape: torch.Tensor, seed: torch.Tensor, size: int) -> torch.Tensor:
+def _checks(shape: torch.Tensor, _seed: torch.Tensor, size: int) -> torch.Tensor:
     along, across = _axes(shape, size)
     waves = 2 + 4 * shape[:, 1, None, None]
     product = torch.sin(2 * math.pi * waves * along) * torch.sin(2 * math.pi * waves * across)
     return (product * 8).sigmoid()
 
 
-def _rings(shape: torch.Tensor, seed: torch.Tensor, size: int) -> torch.Tensor:
+def _rings(shape: torch.Tensor, _seed: torch.Tensor, size: int) -> torch.Tensor:
     line = (torch.arange(size, device=shape.device) + 0.5) / size
     dx = line[None, None, :] - shape[:, 2, None, None]
     dy = line[None, :, None] - shape[:, 3, None, None]

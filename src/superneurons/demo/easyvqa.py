@@ -47,7 +47,7 @@ def easy_questions(part: Part) -> list[tuple[int, str, str]]:
 
 
 def balanced_questions(part: Part, rng: np.random.Generator) -> list[tuple[int, str, str]]:
-    """Return those of :func:`easy_questions` that leave each yes/no string with both answers alike."""
+    """Return questions of a part such that each yes/no string has both answers equally often."""
     rows = easy_questions(part)
     order = rng.permutation(len(rows))
     waiting: dict[tuple[str, str], list[int]] = {}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superneurons.demo.atlas import UNLABELLED, Atlas
+from superneurons.demo.casting import partners, popular_classes
 from superneurons.demo.questions import (
     COUNTS,
     KINDS,
@@ -19,7 +20,7 @@ from superneurons.demo.questions import (
     unrolled,
 )
 from superneurons.demo.render import cover
-from superneurons.demo.scenes import Scenes, partners, popular_classes
+from superneurons.demo.scenes import Scenes
 
 __all__ = ["training_questions"]
 
@@ -115,7 +116,7 @@ class _Scene:
         return self.clear[first], self.clear[second]
 
     def absent(self, rng: np.random.Generator) -> int | None:
-        """A class that is not there: at random, a popular one, or a companion of one that is."""
+        """Draw an absent class: any, a popular one, or the companion of one that is there."""
         n = len(self.atlas.classes)
         way = rng.integers(3)
         if way == 0:

@@ -1,7 +1,7 @@
-"""Questions about scenes: their wordings, and a training mix in which no wording gives its answer away.
+"""Questions about scenes: their wordings, and how none of them gives its answer away.
 
-Every question string is asked as often with one answer as with any other, so that the picture
-alone decides. :class:`Ledger` sees to that.
+In training every question string is asked as often with one answer as with any other, so that
+the picture alone decides. :class:`Ledger` sees to that.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def _draw(scenes: Scenes, atlas: Atlas, device: torch.device) -> torch.Tensor:
 def _texture(
     scenes: Scenes, atlas: Atlas, rows: NDArray[np.int64], slot: int, device: torch.device
 ) -> torch.Tensor:
-    """The sprites of one slot, premultiplied, ``(n, 4, 64, 64)`` float32; coarser if small."""
+    """Return the sprites of one slot, premultiplied, ``(n, 4, 64, 64)``; coarser if small."""
     index = torch.from_numpy(scenes.sprite[rows, slot]).to(atlas.pixels.device)
     texture = atlas.pixels[index].to(device).permute(0, 3, 1, 2).to(torch.float32) / 255
     texture = torch.cat([texture[:, :3] * texture[:, 3:], texture[:, 3:]], dim=1)
@@ -106,7 +106,7 @@ def _grid(
     side: int,
     device: torch.device,
 ) -> torch.Tensor:
-    """Where each canvas pixel falls on the thing's sprite, ``(n, side, side, 2)`` in -1…1."""
+    """Tell where each canvas pixel falls on the thing's sprite, ``(n, side, side, 2)`` in -1…1."""
     at = (rows, slots)
     root = np.sqrt(scenes.aspect[at])
     stretch = np.minimum(root, 1 / root)  # the longer side keeps the scene's size

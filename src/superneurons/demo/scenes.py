@@ -7,7 +7,6 @@ here touches a pixel; :mod:`superneurons.demo.render` does.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from superneurons.demo.atlas import UNLABELLED, Atlas
 from superneurons.demo.backgrounds import SEEN_FAMILIES, UNSEEN_FAMILIES, draw_colours
+from superneurons.demo.casting import SLOTS, draw_sprites
 
 __all__ = [
     "EMPTY",
@@ -22,25 +22,19 @@ __all__ = [
     "IMAGE_SIZE",
     "SLOTS",
     "Scenes",
-    "class_weights",
     "concat",
     "draw_layout",
-    "partners",
-    "popular_classes",
     "sample_scenes",
 ]
 
 IMAGE_SIZE = 128
 GRID = 8
-SLOTS = 5
 EMPTY = -1
 
 _COUNT_ODDS = (0.14, 0.22, 0.24, 0.22, 0.18)
 _SMALLEST, _LARGEST = 0.2, 0.52
 _LAYOUTS = 8
-_PARTNER_SHARE, _SAME_GROUP_SHARE = 0.35, 0.12
 _BLURRED_SHARE, _DARK_SHARE = 0.08, 0.08
-_FIXED_SEED = 20_240
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -128,32 +122,6 @@ def concat(parts: list[Scenes]) -> Scenes:
     return Scenes(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
 
-@cache
-def _order(n_classes: int) -> Ints:
-    """Fixed random order of the classes, from common to rare."""
-    return np.random.default_rng(_FIXED_SEED).permutation(n_classes)
-
-
-def class_weights(n_classes: int) -> NDArray[np.float64]:
-    """Return how often each class is drawn, ``(C,)``, summing to 1: a fixed, skewed order."""
-    weights = np.empty(n_classes)
-    weights[_order(n_classes)] = (np.arange(n_classes) + 4.0) ** -0.6
-    return weights / weights.sum()
-
-
-def popular_classes(n_classes: int) -> Ints:
-    """Return the commonest quarter of the classes: POPE's "popular"."""
-    return _order(n_classes)[: max(n_classes // 4, 1)]
-
-
-def partners(n_classes: int) -> Ints:
-    """Return each class's fixed companion, ``(C,)``: POPE's "adversarial" goes by these."""
-    order = _order(n_classes)
-    companion = np.empty(n_classes, dtype=np.int64)
-    companion[order] = np.roll(order, -1)
-    return companion
-
-
 def sample_scenes(
     n: int,
     atlas: Atlas,
@@ -191,13 +159,13 @@ def sample_scenes(
     if counts is None:
         counts = rng.choice(SLOTS, size=n, p=_COUNT_ODDS).astype(np.int64) + 1
     present = np.arange(SLOTS)[None] < counts[:, None]
-    sprite = np.where(present, _draw_sprites(n, atlas, rng, sprites), EMPTY)
+    sprite = np.where(present, draw_sprites(n, atlas, rng, sprites), EMPTY)
     size, centre = draw_layout(present, rng)
     families = SEEN_FAMILIES if backgrounds == "seen" else UNSEEN_FAMILIES
     blurred = (rng.random(n) < _BLURRED_SHARE) & (not plain)
     dark = (rng.random(n) < _DARK_SHARE) & (not plain)
     jittered = rng.random((n, SLOTS)) < 0.5
-    scenes = Scenes(
+    return Scenes(
         sprite=sprite,
         centre=centre,
         size=size,
@@ -211,12 +179,11 @@ def sample_scenes(
         colours=draw_colours(n, rng),
         shape=_floats(rng.random((n, 4))),
         contrast=_floats(np.where(rng.random(n) < 0.3, rng.uniform(0.45, 1, n), 1)),
-        light=_floats(np.where(dark, rng.uniform(0.12, 0.3, n), rng.uniform(0.85, 1, n))),
+        light=_floats(np.where(dark, rng.uniform(0.18, 0.4, n), rng.uniform(0.85, 1, n))),
         blur=_floats(np.where(blurred, rng.uniform(1.5, 3, n), 0)),
         noise=_floats(rng.uniform(0, 0.045, n)),
         seed=rng.integers(0, 2**30, n, dtype=np.int64),
     )
-    return scenes
 
 
 def draw_layout(
@@ -241,77 +208,6 @@ def draw_layout(
     enough = closest > rng.uniform(0.45, 1.05, (n, 1))
     chosen = np.where(enough.any(1), enough.argmax(1), closest.argmax(1))
     return _floats(size), _floats(centre[np.arange(n), chosen])
-
-
-def _draw_sprites(
-    n: int, atlas: Atlas, rng: np.random.Generator, sprites: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Five sprites of five classes a scene, ``(n, 5)``; some share a group or are partners."""
-    labels = atlas.labels[sprites]
-    # A sprite without a name counts as a class of its own.
-    kinds = np.where(labels == UNLABELLED, len(atlas.classes) + np.arange(len(sprites)), labels)
-    names, start, count = np.unique(kinds[np.argsort(kinds)], return_index=True, return_counts=True)
-    by_kind = sprites[np.argsort(kinds, kind="stable")]
-    labelled = names < len(atlas.classes)
-    weights = np.where(labelled, 0.0, 1.0)
-    weights[labelled] = class_weights(len(atlas.classes))[names[labelled]]
-    for part in (labelled, ~labelled):
-        weights[part] /= max(weights[part].sum(), 1e-12)
-    groups = np.full(len(names), -1)
-    groups[labelled] = atlas.group_of[names[labelled]]
-    theme = np.where(rng.random(n) < _SAME_GROUP_SHARE, rng.integers(0, len(atlas.groups), n), -1)
-    for group in range(len(atlas.groups)):
-        if np.count_nonzero(groups == group) < SLOTS:
-            theme[theme == group] = -1
-    chosen = _distinct(n, rng, weights, groups, theme)
-    _invite_partners(chosen, names, len(atlas.classes), theme, rng)
-    chosen = rng.permuted(chosen, axis=1)
-    return by_kind[start[chosen] + (rng.random(chosen.shape) * count[chosen]).astype(np.int64)]
-
-
-def _distinct(
-    n: int,
-    rng: np.random.Generator,
-    weights: NDArray[np.float64],
-    groups: NDArray[np.int64],
-    theme: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """Draw five different positions of ``weights`` a row, within the row's group if it has one."""
-    chosen = np.empty((n, SLOTS), dtype=np.int64)
-    for group in np.unique(theme):
-        rows = np.flatnonzero(theme == group)
-        odds = weights if group < 0 else weights * (groups == group)
-        edges = np.cumsum(odds)
-        draw = np.searchsorted(edges, rng.random((len(rows), SLOTS)) * edges[-1], side="right")
-        while (again := _repeats(draw)).any():
-            fresh = rng.random(int(again.sum())) * edges[-1]
-            draw[again] = np.searchsorted(edges, fresh, side="right")
-        chosen[rows] = np.minimum(draw, len(weights) - 1)
-    return chosen
-
-
-def _repeats(values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mark each value that an earlier one of its row equals."""
-    same = values[:, :, None] == values[:, None, :]
-    return np.asarray(np.tril(same, -1).any(axis=2))
-
-
-def _invite_partners(
-    chosen: NDArray[np.int64],
-    names: NDArray[np.int64],
-    n_classes: int,
-    theme: NDArray[np.int64],
-    rng: np.random.Generator,
-) -> None:
-    """Replace the second thing of some rows by the first one's partner, in place."""
-    place = np.full(n_classes, -1)
-    known = names < n_classes
-    place[names[known]] = np.flatnonzero(known)
-    first = names[chosen[:, 0]]
-    able = (first < n_classes) & (theme < 0) & (rng.random(len(chosen)) < _PARTNER_SHARE)
-    partner = place[partners(n_classes)[np.where(first < n_classes, first, 0)]]
-    able &= (partner >= 0) & ~(chosen == partner[:, None]).any(1)
-    chosen[able, 1] = partner[able]
 
 
 def _floats(values: NDArray[np.float64]) -> NDArray[np.float32]:

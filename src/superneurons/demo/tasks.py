@@ -16,7 +16,8 @@ from superneurons.demo.atlas import load_atlas
 from superneurons.demo.questions import KINDS, NO, YES
 from superneurons.demo.render import render
 from superneurons.demo.scenes import concat
-from superneurons.demo.twins import Twins, make_twins
+from superneurons.demo.stage import Twins
+from superneurons.demo.twins import make_twins
 from superneurons.errors import DataError
 from superneurons.task.record import Record
 
