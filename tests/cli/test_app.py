@@ -38,9 +38,7 @@ def test_an_interruption_has_its_own_exit_code(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(doctor, "quiet", interrupted)
-    done = run("doctor")
-    assert done.code == 130
-    assert "interrupted" in done.err
+    assert run("doctor").code == 130
 
 
 def test_errors_are_messages_not_tracebacks(run: Callable) -> None:  # type: ignore[type-arg]

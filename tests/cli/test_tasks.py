@@ -20,11 +20,14 @@ def test_the_list_says_what_the_model_was_trained_on(run: Runner) -> None:
 def test_a_task_can_be_looked_at(run: Runner, tmp_path: Path) -> None:
     done = run("tasks", "make", "dark", "-n", 6, "-o", tmp_path / "dark")
     assert done.code == 0, done.err
-    rows = [json.loads(row) for row in (tmp_path / "dark" / "records.jsonl").open()]
+    rows = [
+        json.loads(row) for row in (tmp_path / "dark" / "records.jsonl").read_text().splitlines()
+    ]
     assert len(rows) == 6
     assert {row["label"] for row in rows} == {"no", "yes"}
     for row in rows:
-        assert Image.open(tmp_path / "dark" / row["image"]).size == (128, 128)
+        with Image.open(tmp_path / "dark" / row["image"]) as picture:
+            assert picture.size == (128, 128)
 
 
 def test_an_unknown_task_names_a_near_one(run: Runner, tmp_path: Path) -> None:

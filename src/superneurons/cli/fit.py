@@ -25,9 +25,7 @@ def fit(
     max_layer: Annotated[
         int | None, typer.Option(min=1, help="Deepest layer that may be read.")
     ] = None,
-    prompt_order: Annotated[
-        str, typer.Option(help="picture-first or question-first.")
-    ] = "picture-first",
+    prompt_order: options.Order = "picture-first",
     balanced: Annotated[
         bool, typer.Option(help="Drop records until labels are equally frequent.")
     ] = True,
@@ -58,30 +56,18 @@ def fit(
     records = read(data, question)
     kept = activations or out.parent / f".{out.name}.activations"
     classifier = SuperNeuronClassifier(
-        model,
-        read_out=read_out,
-        read_out_params={"metric": metric, "aggregation": aggregation},
-        max_layer=max_layer,
-        prompt_order=prompt_order,  # type: ignore[arg-type]  # Prompt checks it
-        balanced=balanced,
-        batch_size=batch_size,
-        activations=kept,
-        random_state=seed,
-        dtype=dtype,
-        device=device,
-        revision=revision,
+        model, read_out=read_out, read_out_params={"metric": metric, "aggregation": aggregation},
+        max_layer=max_layer, prompt_order=prompt_order, balanced=balanced, batch_size=batch_size,
+        activations=kept, random_state=seed, dtype=dtype, device=device, revision=revision,
         trust_remote_code=trust_remote_code,
-    )
+    )  # fmt: skip
     with step("fitting") as told:
         classifier.fit(records, progress=told)
     classifier.save_pretrained(out, overwrite=overwrite)
     if activations is None:
         shutil.rmtree(kept)
     summary = _summary(classifier, out)
-    if as_json:
-        print_json(summary)
-    else:
-        _print(summary)
+    print_json(summary) if as_json else _print(summary)
 
 
 def _summary(classifier: Any, out: Path) -> dict[str, Any]:

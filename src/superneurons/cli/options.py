@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -13,6 +13,7 @@ __all__ = [
     "Dtype",
     "Json",
     "Model",
+    "Order",
     "Question",
     "Revision",
     "Seed",
@@ -44,6 +45,9 @@ Revision: TypeAlias = Annotated[
 ]
 Trust: TypeAlias = Annotated[
     bool, typer.Option("--trust-remote-code", help="Let code that comes with the model run.")
+]
+Order: TypeAlias = Annotated[
+    Literal["picture-first", "question-first"], typer.Option(help="What the prompt begins with.")
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]

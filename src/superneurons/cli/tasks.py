@@ -10,7 +10,7 @@ import typer
 from superneurons.cli import options
 from superneurons.cli.output import print_json
 
-__all__ = ["app"]
+__all__ = ["app", "list_tasks", "make"]
 
 app = typer.Typer(help="The embedded tasks.", no_args_is_help=True)
 

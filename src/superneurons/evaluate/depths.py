@@ -42,10 +42,8 @@ def compare_depths(
     ----------
     vlm
         The whole model.
-    probe
-        Labelled records to fit and calibrate on.
-    test
-        Labelled records to score on, without a picture of ``probe``.
+    probe, test
+        Labelled records to fit and calibrate on, and others to score on.
     depths
         Exit layers to restrict the Super Neurons to; those the model doesn't have are left out.
     batch_size
@@ -60,7 +58,7 @@ def compare_depths(
     Returns
     -------
     comparison, classifier
-        The table, and the fitted classifier that reads all layers.
+        The table, and the classifier of the row with all layers.
 
     Raises
     ------
@@ -73,28 +71,33 @@ def compare_depths(
         if depth < vlm.n_layers:
             fitted[f"{_ALL}, layers ≤ {depth}"] = _fit(vlm, passes, depth, seed)
     with steps("timing") as told:
-        timings = time_together(
-            _calls(vlm, passes, fitted), repeats=repeats, device=vlm.device, progress=told
-        )
-    rows = [
+        calls = _calls(vlm, passes, fitted)
+        timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
+    null = _fit(vlm, passes, None, seed, null=True)
+    rows = (
         *_rival_rows(vlm, passes, timings, seed),
         *(_row(name, classifier, passes, timings, seed) for name, classifier in fitted.items()),
-        _row(
-            f"{_ALL}, shuffled labels", _fit(vlm, passes, None, seed, null=True), passes, {}, seed
-        ),
-    ]
-    best = float(str(fitted[_ALL].read_out_.get_state().values["best_score_"]))
-    searched = passes.captured.flat.shape[1]
-    setting = setting_of(vlm, test, repeats, seed) | {
-        "probing_records": len(probe),
+        _row(f"{_ALL}, shuffled labels", null, passes, {}, seed),
+    )
+    setting = setting_of(vlm, test, repeats, seed) | _searched(passes)
+    return Comparison(rows, setting, _chance(passes, fitted[_ALL])), fitted[_ALL]
+
+
+def _searched(passes: Passes) -> dict[str, int]:
+    return {
+        "probing_records": len(passes.probe),
         "probing_questions": len(passes.probing.records),
-        "neurons_searched": searched,
+        "neurons_searched": passes.captured.flat.shape[1],
     }
-    null = {
-        "best_neuron_on_probing_set": best,
+
+
+def _chance(passes: Passes, classifier: SuperNeuronClassifier) -> dict[str, float]:
+    best = classifier.read_out_.get_state().values["best_score_"]
+    searched = passes.captured.flat.shape[1]
+    return {
+        "best_neuron_on_probing_set": float(str(best)),
         "chance_maximum": chance_maximum(len(passes.probing.records), searched),
     }
-    return Comparison(tuple(rows), setting, null), fitted[_ALL]
 
 
 def _fit(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,44 +67,71 @@ def evaluate_classifier(
     """
     truth = _known(classifier, records)
     check_images(records)
-    labels: tuple[str, ...] = tuple(classifier.classes_.tolist())
     with steps("answering") as told:
         answers = _answers(classifier, records, told)
-    predicted = [answer.label for answer in answers]
-    parts = _folds(records, truth, seed)
-    base = base_task(classifier.vlm, records, labels)
-
-    def scored(name: str, guesses: Sequence[str], timing: Timing | None = None) -> Row:
-        scores = score_records(records, guesses, labels=labels, seed=seed)
-        return Row(name, scores, None if timing is None else classifier.vlm.n_layers, timing=timing)
-
-    rows = [scored("majority class", _majority(truth))]
-    if parts:
-        text = _crossed(
-            parts, lambda a, b: text_only_labels(_at(records, a), _at(records, b), labels)
-        )
-        rows.append(scored("text only", text))
+    table = _Table(classifier, records, _folds(records, truth, seed), seed)
+    base = base_task(classifier.vlm, records, table.labels)
     timings = _time(classifier, base, records, repeats, rivals=rivals)
-    if rivals and base.words is not None:
+    rows = [*table.without_pictures(truth)]
+    if rivals:
         with steps("base model") as told:
-            logits = base.logits(
-                classifier.vlm, records, batch_size=classifier.batch_size, progress=told
-            )
-        rows.append(scored(FIRST_TOKEN, base.raw(records, logits), timings[FIRST_TOKEN]))
-        if parts:
-            fitted = _crossed(
-                parts,
-                lambda a, b: base.calibrated(
-                    _at(records, a), logits[a], _at(records, b), logits[b]
-                ),
-            )
-            rows.append(scored("calibrated logits", fitted, timings[FIRST_TOKEN]))
-    elif rivals:
-        rows.append(Row(FIRST_TOKEN, None, note=base.why_not))
-    ours = score_predictions(records, answers, labels=labels, seed=seed)
+            rows += table.of_base_model(base, timings[FIRST_TOKEN], told)
+    ours = score_predictions(records, answers, labels=table.labels, seed=seed)
     rows.append(Row(_OURS, ours, classifier.exit_layer_, len(classifier.neurons_), timings[_OURS]))
+    predicted = [answer.label for answer in answers]
     null = {"balanced_accuracy_95_of_shuffled_labels": _null(truth, predicted, seed)}
     return Comparison(tuple(rows), setting_of(classifier.vlm, records, repeats, seed), null)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The rows of the rivals."""
+
+    classifier: SuperNeuronClassifier
+    records: Sequence[Record]
+    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
+    seed: int
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.classifier.classes_.tolist())
+
+    def row(self, name: str, answers: Sequence[str], timing: Timing | None = None) -> Row:
+        scores = score_records(self.records, answers, labels=self.labels, seed=self.seed)
+        layers = None if timing is None else self.classifier.vlm.n_layers
+        return Row(name, scores, layers, timing=timing)
+
+    def without_pictures(self, truth: Sequence[str]) -> Iterator[Row]:
+        yield self.row("majority class", _majority(truth))
+        if self.parts:
+            yield self.row("text only", self._crossed(self._text_only))
+
+    def of_base_model(self, base: BaseTask, timing: Timing, told: Progress) -> Iterator[Row]:
+        if base.words is None:
+            yield Row(FIRST_TOKEN, None, self.classifier.vlm.n_layers, None, timing, base.why_not)
+            return
+        records, size = self.records, self.classifier.batch_size
+        logits = base.logits(self.classifier.vlm, records, batch_size=size, progress=told)
+        yield self.row(FIRST_TOKEN, base.raw(records, logits), timing)
+        if self.parts:
+            answers = self._crossed(
+                lambda fit, rest: base.calibrated(
+                    _at(records, fit), logits[fit], _at(records, rest), logits[rest]
+                )
+            )
+            yield self.row("calibrated logits", answers, timing)
+
+    def _text_only(self, fit: NDArray[np.int64], rest: NDArray[np.int64]) -> list[str]:
+        return text_only_labels(_at(self.records, fit), _at(self.records, rest), self.labels)
+
+    def _crossed(
+        self, answer: Callable[[NDArray[np.int64], NDArray[np.int64]], Sequence[str]]
+    ) -> list[str]:
+        """Answer each fold by what was learnt on the others."""
+        found: dict[int, str] = {}
+        for fit, rest in self.parts:
+            found.update(zip(rest.tolist(), answer(fit, rest), strict=True))
+        return [found[index] for index in sorted(found)]
 
 
 def _known(classifier: SuperNeuronClassifier, records: Sequence[Record]) -> list[str]:
@@ -153,17 +181,6 @@ def _folds(
     parts = list(splitter.split(labels, labels, groups))
     whole = all(set(labels[fit]) == set(labels) for fit, _ in parts)
     return parts if whole else []
-
-
-def _crossed(
-    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    answer: Callable[[NDArray[np.int64], NDArray[np.int64]], Sequence[str]],
-) -> list[str]:
-    """Answer each fold by what was learnt on the others."""
-    found: dict[int, str] = {}
-    for fit, rest in parts:
-        found.update(zip(rest.tolist(), answer(fit, rest), strict=True))
-    return [found[index] for index in sorted(found)]
 
 
 def _time(
