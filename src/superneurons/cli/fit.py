@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,8 +20,12 @@ def fit(
     model: options.Model = "demo",
     question: options.Question = None,
     read_out: Annotated[str, typer.Option(help="How activations become an answer.")] = "paper",
-    metric: Annotated[str, typer.Option(help="Score of a neuron: accuracy or f1.")] = "accuracy",
-    aggregation: Annotated[str, typer.Option(help="majority or mean.")] = "majority",
+    metric: Annotated[
+        Literal["accuracy", "f1"] | None, typer.Option(help="Score of a neuron (paper).")
+    ] = None,
+    aggregation: Annotated[
+        Literal["majority", "mean"] | None, typer.Option(help="How neurons decide (paper).")
+    ] = None,
     max_layer: Annotated[
         int | None, typer.Option(min=1, help="Deepest layer that may be read.")
     ] = None,
@@ -56,7 +60,7 @@ def fit(
     records = read(data, question)
     kept = activations or out.parent / f".{out.name}.activations"
     classifier = SuperNeuronClassifier(
-        model, read_out=read_out, read_out_params={"metric": metric, "aggregation": aggregation},
+        model, read_out=read_out, read_out_params=_given(metric=metric, aggregation=aggregation),
         max_layer=max_layer, prompt_order=prompt_order, balanced=balanced, batch_size=batch_size,
         activations=kept, random_state=seed, dtype=dtype, device=device, revision=revision,
         trust_remote_code=trust_remote_code,
@@ -70,6 +74,10 @@ def fit(
     print_json(summary) if as_json else _print(summary)
 
 
+def _given(**parameters: Any) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
 def _summary(classifier: Any, out: Path) -> dict[str, Any]:
     from superneurons.evaluate.null import chance_maximum
 
@@ -77,26 +85,29 @@ def _summary(classifier: Any, out: Path) -> dict[str, Any]:
     return {
         "classifier": str(out),
         "labels": classifier.classes_.tolist(),
+        "read_out": classifier.read_out,
         "neurons": len(classifier.neurons_),
         "exit_layer": classifier.exit_layer_,
         "layers": classifier.vlm.n_layers,
-        **classifier.read_out_.get_state().values,
+        "learnt": dict(classifier.read_out_.get_state().values),
         "chance_maximum": chance_maximum(probing["questions"], probing["neurons_searched"]),
         "probing_set": probing,
     }
 
 
 def _print(summary: dict[str, Any]) -> None:
-    probing = summary["probing_set"]
+    probing, learnt = summary["probing_set"], summary["learnt"]
     print(
         f"{summary['neurons']} Super Neurons of {probing['neurons_searched']:,}; the model stops "
         f"after layer {summary['exit_layer']} of {summary['layers']}."
     )
-    print(
-        f"Best single neuron on {probing['questions']} probing questions: "
-        f"{summary['best_score_']:.1%} (the best of as many by chance: "
-        f"{summary['chance_maximum']:.1%}). Together, on the held-out part: "
-        f"{summary['selection_score_']:.1%} balanced accuracy."
-    )
-    print(f"Saved to {summary['classifier']}. Next: superneurons eval {summary['classifier']} "
-          "--data <other labelled pictures>")  # fmt: skip
+    if "best_score_" in learnt:
+        print(
+            f"Best single neuron on {probing['questions']} probing questions: "
+            f"{learnt['best_score_']:.1%} (the best of as many by chance: "
+            f"{summary['chance_maximum']:.1%})."
+        )
+    if "selection_score_" in learnt:
+        print(f"On the held-out part: {learnt['selection_score_']:.1%} balanced accuracy.")
+    out = summary["classifier"]
+    print(f"Saved to {out}. Next: superneurons eval {out} --data <other labelled pictures>")
