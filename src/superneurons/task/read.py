@@ -59,8 +59,7 @@ def read_records(
     ------
     DataError
         When the source is missing, of an unknown format or empty; or lists every problem of its
-        rows: bad syntax, missing or empty fields, wrong types, missing pictures, labels that are
-        not among the options.
+        rows.
     MissingExtraError
         When the format needs a package that is not installed.
 
@@ -84,6 +83,17 @@ def read_records(
     if question is not None and not question.strip():
         raise DataError("The question is empty.", mend="Ask something, such as 'Is there a cat?'.")
     name = str(source if isinstance(source, str | Path) else getattr(source, "name", "<stream>"))
+    records, found = _convert(source, name, question, require_labels)
+    if not records:
+        raise DataError("There are no records.", where=name, mend="Give at least one.")
+    _warn_of_misspelt(found, name)
+    return records
+
+
+def _convert(
+    source: Path | str | TextIO, name: str, question: str | None, require_labels: bool
+) -> tuple[list[Record], set[str]]:
+    """Return the records and the names of all fields; raise with every problem of every row."""
     records: list[Record] = []
     found: set[str] = set()
     try:
@@ -107,10 +117,7 @@ def read_records(
             where=name,
             mend="Mend these rows, or leave them out.",
         )
-    if not records:
-        raise DataError("There are no records.", where=name, mend="Give at least one.")
-    _warn_of_misspelt(found, name)
-    return records
+    return records, found
 
 
 def _open(source: Path | str | TextIO, name: str) -> tuple[Path, Iterator[RowOrProblem]]:
