@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superneurons.demo.atlas import UNLABELLED, Atlas
+from superneurons.errors import DataError
 
 __all__ = ["SLOTS", "class_weights", "draw_sprites", "partners", "popular_classes"]
 
@@ -64,12 +65,22 @@ def draw_sprites(
     ndarray
         ``(n, 5)`` int64 indices into the atlas. In some scenes all things are of one group; in
         some a thing has its class's usual companion with it.
+
+    Raises
+    ------
+    DataError
+        When the sprites show fewer than five classes.
     """
     labels = atlas.labels[sprites]
     # A sprite without a name counts as a class of its own.
     kinds = np.where(labels == UNLABELLED, len(atlas.classes) + np.arange(len(sprites)), labels)
     names, start, count = np.unique(kinds[np.argsort(kinds)], return_index=True, return_counts=True)
     by_kind = sprites[np.argsort(kinds, kind="stable")]
+    if len(names) < SLOTS:
+        raise DataError(
+            f"Scenes need sprites of {SLOTS} classes; these show {len(names)}.",
+            mend="Allow more sprites.",
+        )
     labelled = names < len(atlas.classes)
     weights = np.where(labelled, 0.0, 1.0)
     weights[labelled] = class_weights(len(atlas.classes))[names[labelled]]

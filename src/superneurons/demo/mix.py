@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,12 +76,12 @@ def training_questions(
     result = []
     for row in range(len(scenes)):
         scene = _Scene(atlas, scenes, row, labels[row], visible[row], hidden[row])
-        asked: dict[str, str] = {}
+        asked = scene.asked
         if not scene.nameless:
             for kind in draws[row]:
                 found = _ASK[str(kind)](scene, rng, ledger)
                 if found is not None:
-                    asked.setdefault(*found)
+                    asked[found[0]] = found[1]
                 if len(asked) == per_scene:
                     break
         result.append(list(asked.items()))
@@ -98,6 +99,7 @@ class _Scene:
 
     def __post_init__(self) -> None:
         present = self.scenes.present[self.row]
+        self.asked: dict[str, str] = {}
         self.count = int(present.sum())
         self.nameless = bool((self.labels[present] == UNLABELLED).any())
         self.all = frozenset(self.labels[present].tolist())
@@ -128,6 +130,22 @@ class _Scene:
         return None if label in self.all else label
 
 
+def _enter(
+    scene: _Scene,
+    ledger: Ledger,
+    question: str,
+    answer: str,
+    *keys: object,
+    answers: Sequence[str] = (YES, NO),
+    slack: int = 1,
+) -> Question | None:
+    """Enter a question under the keys, or under its own string; ``None`` if it is turned away."""
+    if question in scene.asked:
+        return None
+    kept = ledger.admit(answer, *(keys or (question,)), answers=answers, slack=slack)
+    return (question, answer) if kept else None
+
+
 def _wording(kind: str, rng: np.random.Generator) -> int:
     return int(rng.integers(len(KINDS[kind].wordings)))
 
@@ -142,8 +160,9 @@ def _presence(scene: _Scene, rng: np.random.Generator, ledger: Ledger) -> Questi
     # Of the wordings in random order, the first that still wants this answer.
     for wording in rng.permutation(len(KINDS["presence"].wordings)):
         question = KINDS["presence"].ask(int(wording), x=scene.name(label))
-        if ledger.admit(answer, question):
-            return question, answer
+        found = _enter(scene, ledger, question, answer)
+        if found is not None:
+            return found
     return None
 
 
@@ -158,7 +177,7 @@ def _group(scene: _Scene, rng: np.random.Generator, ledger: Ledger) -> Question 
         return None
     question = KINDS["group"].ask(_wording("group", rng), x=scene.atlas.groups[group])
     answer = YES if members else NO
-    return (question, answer) if ledger.admit(answer, question) else None
+    return _enter(scene, ledger, question, answer)
 
 
 def _relation(
@@ -209,16 +228,15 @@ def _ordered(
     x, y = scene.name(scene.labels[first]), scene.name(scene.labels[second])
     question = KINDS[kind].ask(_wording(kind, rng), x=x, y=y)
     answer = YES if holds else NO
-    if ledger.admit(answer, (kind, "x", x), (kind, "y", y), (kind, frozenset((x, y))), slack=2):
-        return question, answer
-    return None
+    keys = ((kind, "x", x), (kind, "y", y), (kind, frozenset((x, y))))
+    return _enter(scene, ledger, question, answer, *keys, slack=2)
 
 
 def _counting(scene: _Scene, rng: np.random.Generator, ledger: Ledger) -> Question | None:
     if len(scene.clear) < scene.count:
         return None
     question, answer = KINDS["counting"].ask(_wording("counting", rng)), COUNTS[scene.count - 1]
-    return (question, answer) if ledger.admit(answer, question, answers=COUNTS, slack=4) else None
+    return _enter(scene, ledger, question, answer, answers=COUNTS, slack=4)
 
 
 def _category(scene: _Scene, rng: np.random.Generator, ledger: Ledger) -> Question | None:
@@ -227,7 +245,7 @@ def _category(scene: _Scene, rng: np.random.Generator, ledger: Ledger) -> Questi
         return None
     question = KINDS["category"].ask(_wording("category", rng))
     answer, answers = scene.atlas.groups[groups.pop()], scene.atlas.groups
-    return (question, answer) if ledger.admit(answer, question, answers=answers, slack=6) else None
+    return _enter(scene, ledger, question, answer, answers=answers, slack=6)
 
 
 def _choice(scene: _Scene, rng: np.random.Generator, ledger: Ledger) -> Question | None:
@@ -270,7 +288,7 @@ def _unrolled(scene: _Scene, rng: np.random.Generator, ledger: Ledger) -> Questi
         return None
     question = unrolled(KINDS[kind].wordings[_wording(kind, rng)], option)
     answer = YES if there else NO
-    return (question, answer) if ledger.admit(answer, question) else None
+    return _enter(scene, ledger, question, answer)
 
 
 _ASK = {

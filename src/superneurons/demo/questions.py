@@ -115,7 +115,7 @@ def phrase(name: str) -> str:
     """
     if name in _PLURAL or name in _MASS:
         return name
-    return f"{'an' if name[:1] in tuple('aeio') else 'a'} {name}"
+    return f"{'an' if name[:1] in tuple('aeiou') else 'a'} {name}"
 
 
 def yes_no(question: str) -> str:

@@ -23,6 +23,9 @@ from superneurons.task.record import Record
 
 __all__ = ["TASKS", "TaskInfo", "make_task"]
 
+_LABELS = ("yes", "no")
+_SPOKEN = {YES: "yes", NO: "no"}
+
 Split = Literal["probe", "test"]
 Sprites = Literal["seen", "unseen"]
 
@@ -53,7 +56,7 @@ class TaskInfo:
     description: str
     kind: str
     trained: bool
-    labels: tuple[str, ...] = (YES, NO)
+    labels: tuple[str, ...] = _LABELS
     parts: tuple[str, ...] = ()
     default: bool = False
 
@@ -62,9 +65,8 @@ def _scene_task(
     name: str, description: str, kind: str, *parts: str, default: bool = False
 ) -> TaskInfo:
     known = KINDS[kind]
-    return TaskInfo(
-        name, description, kind, known.trained, known.answers, parts or (name,), default
-    )
+    labels = tuple(_SPOKEN.get(answer, answer) for answer in known.answers)
+    return TaskInfo(name, description, kind, known.trained, labels, parts or (name,), default)
 
 
 _POPE = ("presence-random", "presence-popular", "presence-adversarial")
@@ -131,8 +133,8 @@ def make_task(
     Returns
     -------
     list of Record
-        Pictures are RGB, 128 × 128, opened. Labels are the very words the model is to answer;
-        for multiple choice, one of the record's options.
+        Pictures are RGB, 128 × 128, opened. Labels are the words the model is to answer, in lower
+        case; for multiple choice, one of the record's options.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def make_task(
     --------
     >>> records = make_task("dark", n=4)
     >>> sorted(r.label for r in records)
-    ['No', 'No', 'Yes', 'Yes']
+    ['no', 'no', 'yes', 'yes']
     """
     if name not in TASKS:
         near = get_close_matches(name, TASKS, n=1)
@@ -189,7 +191,7 @@ def _paired(place: str, twins: Twins, images: list[Image.Image]) -> Iterator[Rec
             yield Record(
                 images=(images[which * pairs + i],),
                 question=question,
-                label=label,
+                label=_SPOKEN.get(label, label),
                 options=None if twins.options is None else twins.options[i],
                 group=f"{place}/{i:05d}",
                 id=f"{place}/{i:05d}{'ab'[which]}",
@@ -197,8 +199,12 @@ def _paired(place: str, twins: Twins, images: list[Image.Image]) -> Iterator[Rec
 
 
 def _easy_records(task: TaskInfo, n: int, split: Split, rng: np.random.Generator) -> list[Record]:
-    rows = [row for row in easyvqa.balanced_questions(split, rng) if row[2] in task.labels]
-    if task.labels == (YES, NO):  # these come in pairs with the same string and both answers
+    rows = [
+        (number, question, _SPOKEN.get(answer, answer))
+        for number, question, answer in easyvqa.balanced_questions(split, rng)
+    ]
+    rows = [row for row in rows if row[2] in task.labels]
+    if task.labels == _LABELS:  # these come in pairs with the same string and both answers
         chosen = rows[: n // 2 * 2]
     else:
         chosen = [rows[i] for i in rng.permutation(len(rows))[:n]]
