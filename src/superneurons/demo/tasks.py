@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 from zlib import crc32
 
 import numpy as np
+import torch
 from PIL import Image
 
 from superneurons.demo import easyvqa
@@ -162,7 +164,19 @@ def make_task(
     rng = np.random.default_rng(stream)
     if task.kind == "easyvqa":
         return _easy_records(task, n, split, rng)
-    return _twin_records(task, n, split, sprites, rng)
+    with _one_thread():
+        return _twin_records(task, n, split, sprites, rng)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: scenes are too small to share, and threads that wait cost more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _twin_records(
