@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superneurons.errors import DataError
-from superneurons.probes.splits import folds, hold_out
+from superneurons.probes.splits import canonical_order, folds, hold_out
 
 from .synthetic import planted
 
@@ -111,3 +111,11 @@ def test_groups_that_cannot_be_parted_are_refused() -> None:
     assert set(codes[held]) == set(codes[~held]) == {0, 1, 2}
     with pytest.raises(DataError):
         hold_out(X, np.array([0, 1, 2, 0, 1, 2]), np.array([0, 0, 1, 2, 1, 2]), size=0.3, seed=0)
+
+
+def test_the_canonical_order_puts_any_order_straight() -> None:
+    X, y = planted(50, 6)
+    shuffle = np.random.default_rng(0).permutation(50)
+    one = X[canonical_order(X, y, seed=0)]
+    other = X[shuffle][canonical_order(X[shuffle], y[shuffle], seed=0)]
+    np.testing.assert_array_equal(one, other)

@@ -9,12 +9,14 @@ from superneurons.errors import DataError, Problem
 from superneurons.probes.base import ReadOut
 from superneurons.probes.logits import CalibratedLogits, LabelLogits
 from superneurons.probes.paper import PaperSuperNeurons
+from superneurons.probes.super_neurons import SuperNeurons
 
 __all__ = ["READ_OUTS", "make_read_out"]
 
 READ_OUTS: dict[str, type[ReadOut]] = {
     read_out.name: read_out
     for read_out in (
+        SuperNeurons,
         PaperSuperNeurons,
         LabelLogits,
         CalibratedLogits,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from superneurons.errors import DataError, Problem
 
-__all__ = ["folds", "hold_out"]
+__all__ = ["canonical_order", "folds", "hold_out"]
 
 _FINGERPRINT_COLUMNS = 4096
 
@@ -84,25 +84,35 @@ def folds(
     return dealt[names]
 
 
+def canonical_order(X: NDArray[Any], codes: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
+    """Put samples in an order that hangs on their values alone, shape (N,).
+
+    Sums are rounded by the order of their terms; in this one they come out the same however the
+    samples were given.
+    """
+    return np.argsort(_sample_keys(X, codes, seed), kind="stable")
+
+
+def _sample_keys(X: NDArray[Any], codes: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
+    # Equal fingerprints mean equal samples for all purposes here: which one goes where
+    # changes nothing. A few thousand columns tell real activations apart.
+    step = max(1, X.shape[1] // _FINGERPRINT_COLUMNS)
+    # + 0.0 makes -0.0 and 0.0 one value, as they are for every comparison.
+    rows = np.ascontiguousarray(X[:, ::step], dtype=np.float64) + 0.0
+    labels = [row.tobytes() + code.tobytes() for row, code in zip(rows, codes, strict=True)]
+    return np.array([_key(label, seed) for label in labels], dtype=np.uint64)
+
+
 def _groups(
     X: NDArray[Any], codes: NDArray[np.int64], groups: Any, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
     """Group of each sample (N,), a random-looking key per group (G,), its class counts (G, C)."""
     if groups is None:
-        # Equal fingerprints mean equal samples for all purposes here: which one goes where
-        # changes nothing. A few thousand columns tell real activations apart.
-        step = max(1, X.shape[1] // _FINGERPRINT_COLUMNS)
-        # + 0.0 makes -0.0 and 0.0 one value, as they are for every comparison.
-        rows = np.ascontiguousarray(X[:, ::step], dtype=np.float64) + 0.0
-        labels = [
-            row.tobytes() + bytes([code % 251]) for row, code in zip(rows, codes, strict=True)
-        ]
-        of_sample = np.arange(len(codes))
+        of_sample, keys = np.arange(len(codes)), _sample_keys(X, codes, seed)
     else:
-        unique, of_sample = np.unique(np.asarray([str(g) for g in groups]), return_inverse=True)
-        labels = [str(name).encode() for name in unique]
-    keys = np.array([_key(label, seed) for label in labels], dtype=np.uint64)
-    counts = np.zeros((len(labels), int(codes.max()) + 1), dtype=np.int64)
+        names, of_sample = np.unique(np.asarray([str(g) for g in groups]), return_inverse=True)
+        keys = np.array([_key(str(name).encode(), seed) for name in names], dtype=np.uint64)
+    counts = np.zeros((len(keys), int(codes.max()) + 1), dtype=np.int64)
     np.add.at(counts, (of_sample, codes), 1)
     return of_sample, keys, counts
 
