@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import re
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import resvg_py
 import torch
 from classes import DROPPED, FOLDERS, THINGS, Thing, things
 from fetch import DATA, fetch
@@ -111,6 +111,7 @@ def emoji_sprites(paths: dict[str, Path]) -> Iterator[Sprite]:
                 pixels = fit(Image.open(io.BytesIO(file.read())))
                 if pixels is not None:
                     yield Sprite(f"fluent-emoji-3d/{code}", f"emoji/{slug}", pixels)
+    svg = importlib.import_module("resvg_py")  # needed here only, and by nobody else
     with tarfile.open(paths["fluentui-emoji"]) as archive:
         for member in archive:
             slug = Path(member.name).stem.replace("-", "_")
@@ -118,7 +119,7 @@ def emoji_sprites(paths: dict[str, Path]) -> Iterator[Sprite]:
             if slug in wanted and style in ("flat", "modern"):
                 file = archive.extractfile(member)
                 assert file is not None
-                drawn = resvg_py.svg_to_bytes(svg_string=file.read().decode(), width=256)
+                drawn = svg.svg_to_bytes(svg_string=file.read().decode(), width=256)
                 pixels = fit(Image.open(io.BytesIO(bytes(drawn))))
                 if pixels is not None:
                     yield Sprite(

@@ -55,19 +55,6 @@ def test_pools_part_seen_from_held_out_and_leave_the_nameless_out() -> None:
     assert atlas.pool(seen=False).tolist() == [98]
 
 
-def test_a_subset_keeps_its_columns_together() -> None:
-    atlas = small_atlas()
-    part = atlas.subset(np.array([98, 3]))
-    assert part.sources == ("set/98", "set/3")
-    assert part.labels.tolist() == [8, 3]
-    assert part.seen.tolist() == [False, True]
-    assert torch.equal(part.pixels[1], atlas.pixels[3])
-
-
-def test_fill_is_the_share_that_is_drawn() -> None:
-    assert small_atlas().fill == pytest.approx(np.full(100, np.pi * 30**2 / 64**2), rel=0.02)
-
-
 @pytest.mark.parametrize("damage", ["no sheet", "no meta", "not json", "too few sprites"])
 def test_a_damaged_atlas_says_where_and_how_to_mend_it(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "a.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -56,27 +56,9 @@ class Atlas:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @cached_property
-    def fill(self) -> NDArray[np.float32]:
-        """Share of each sprite's square that is drawn, ``(S,)`` float32 in 0…1."""
-        alpha = self.pixels[..., 3].to(torch.float32).mean(dim=(1, 2)) / 255
-        return np.asarray(alpha.cpu().numpy(), dtype=np.float32)
-
     def pool(self, *, seen: bool) -> NDArray[np.int64]:
         """Return the indices of the labelled sprites that are (or are not) used in training."""
         return np.flatnonzero((self.seen == seen) & (self.labels != UNLABELLED))
-
-    def subset(self, index: NDArray[np.int64]) -> Atlas:
-        """Return these sprites only, under the same classes and groups."""
-        return Atlas(
-            pixels=self.pixels[torch.from_numpy(index)],
-            labels=self.labels[index],
-            classes=self.classes,
-            groups=self.groups,
-            group_of=self.group_of,
-            seen=self.seen[index],
-            sources=tuple(self.sources[i] for i in index),
-        )
 
 
 @cache
