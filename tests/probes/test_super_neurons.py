@@ -135,3 +135,10 @@ def test_a_parameter_out_of_range_is_named(parameter, value) -> None:
     X, y = planted()
     with pytest.raises(DataError, match=f"{parameter}: {value!r}"):
         SuperNeurons(**{parameter: value}).fit(X, y)
+
+
+def test_a_class_in_one_group_is_refused_by_its_name() -> None:
+    X, _ = planted(20)
+    y = np.repeat(["no", "yes"], [19, 1])
+    with pytest.raises(DataError, match="class 'yes': in 1 group only"):
+        SuperNeurons().fit(X, y)

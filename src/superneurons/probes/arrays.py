@@ -109,7 +109,7 @@ def check_training(
     estimator.classes_, codes = np.unique(y, return_inverse=True)
     if len(estimator.classes_) < 2:
         raise DataError(
-            f"All {len(y)} samples have one class, {estimator.classes_[0]!r}.",
+            f"All {len(y)} samples have one class, {str(estimator.classes_[0])!r}.",
             mend="Give samples of at least two classes.",
         )
     return X, codes.astype(np.int64)

@@ -160,7 +160,9 @@ class PaperSuperNeurons(FittedReadOut):
         check_binary(self)
         positive = codes == 1
         seed = seed_of(self.random_state)
-        held = hold_out(X, codes, groups, size=self.selection_size, seed=seed)
+        held = hold_out(
+            X, codes, groups, size=self.selection_size, seed=seed, classes=self.classes_
+        )
         on_part, on_whole = self._scores(X, positive, ~held)
 
         samples, margins = np.flatnonzero(held), self._margins()

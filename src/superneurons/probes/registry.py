@@ -6,8 +6,11 @@ from difflib import get_close_matches
 from typing import Any
 
 from superneurons.errors import DataError, Problem
+from superneurons.probes.attention_vectors import SparseAttentionVectors
 from superneurons.probes.base import ReadOut
+from superneurons.probes.logistic import LogisticProbe
 from superneurons.probes.logits import CalibratedLogits, LabelLogits
+from superneurons.probes.nearest import NearestNeighbours
 from superneurons.probes.paper import PaperSuperNeurons
 from superneurons.probes.super_neurons import SuperNeurons
 
@@ -20,6 +23,9 @@ READ_OUTS: dict[str, type[ReadOut]] = {
         PaperSuperNeurons,
         LabelLogits,
         CalibratedLogits,
+        LogisticProbe,
+        NearestNeighbours,
+        SparseAttentionVectors,
     )
 }
 

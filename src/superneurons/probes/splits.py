@@ -16,7 +16,13 @@ _FINGERPRINT_COLUMNS = 4096
 
 
 def hold_out(
-    X: NDArray[Any], codes: NDArray[np.int64], groups: Any, *, size: float, seed: int
+    X: NDArray[Any],
+    codes: NDArray[np.int64],
+    groups: Any,
+    *,
+    size: float,
+    seed: int,
+    classes: Any = None,
 ) -> NDArray[np.bool_]:
     """Choose the samples to hold out: stratified by class, groups kept whole.
 
@@ -35,6 +41,8 @@ def hold_out(
         Share of the groups to hold out, between 0 and 1.
     seed
         Another seed draws another split.
+    classes
+        The labels behind ``codes``, for messages.
 
     Returns
     -------
@@ -48,7 +56,7 @@ def hold_out(
     """
     names, keys, counts = _groups(X, codes, groups, seed)
     has = counts > 0
-    _check_enough(has)
+    _check_enough(has, classes)
     chosen = np.zeros(len(keys), dtype=bool)
     for stratum in _strata(keys, counts):
         n = min(max(1, round(size * len(stratum))), len(stratum) - 1)
@@ -64,7 +72,13 @@ def hold_out(
 
 
 def folds(
-    X: NDArray[Any], codes: NDArray[np.int64], groups: Any, *, n_folds: int, seed: int
+    X: NDArray[Any],
+    codes: NDArray[np.int64],
+    groups: Any,
+    *,
+    n_folds: int,
+    seed: int,
+    classes: Any = None,
 ) -> NDArray[np.int64]:
     """Deal the samples out to folds: stratified by class, groups kept whole.
 
@@ -76,7 +90,7 @@ def folds(
         Fold of each sample, 0 to ``n_folds - 1``; fewer folds where a class has fewer groups.
     """
     names, keys, counts = _groups(X, codes, groups, seed)
-    _check_enough(counts > 0)
+    _check_enough(counts > 0, classes)
     n_folds = min(n_folds, int((counts > 0).sum(axis=0).min()))
     dealt = np.empty(len(keys), dtype=np.int64)
     order = np.concatenate(_strata(keys, counts))
@@ -122,10 +136,13 @@ def _key(label: bytes, seed: int) -> int:
     return int.from_bytes(digest, "little")
 
 
-def _check_enough(has: NDArray[np.bool_]) -> None:
+def _check_enough(has: NDArray[np.bool_], classes: Any) -> None:
     n_groups = has.sum(axis=0)
+    names = [
+        f"number {c}" if classes is None else repr(str(classes[c])) for c in range(len(n_groups))
+    ]
     problems = [
-        Problem(f"class number {c}", f"in {n} group only") for c, n in enumerate(n_groups) if n < 2
+        Problem(f"class {names[c]}", f"in {n} group only") for c, n in enumerate(n_groups) if n < 2
     ]
     if problems:
         raise DataError(

@@ -124,7 +124,7 @@ class SuperNeurons(FittedReadOut):
         )
         X, codes = check_training(self, X, y, groups)
         seed, n_classes = seed_of(self.random_state), len(self.classes_)
-        fold = folds(X, codes, groups, n_folds=self.n_folds, seed=seed)
+        fold = folds(X, codes, groups, n_folds=self.n_folds, seed=seed, classes=self.classes_)
         order = canonical_order(X, codes, seed=seed)
         votes, Y = SoftVotes.of(X), targets(codes, n_classes)
 
