@@ -69,7 +69,7 @@ class LanguageModel:
         Weights, float32, named as in ``LlamaModel``: ``layers.0.self_attn.q_proj.weight``. The
         output head is the embedding matrix and is not repeated.
     tokenizer
-        A fast tokenizer; it pads with ``<|endoftext|>``, so that padding is never mistaken for
+        A fast tokenizer; it pads on the left, with ``<|endoftext|>``, so that padding is never mistaken for
         the end-of-turn token ``<|im_end|>``.
     """
 
@@ -257,5 +257,6 @@ def _tokenizer(fields: dict[str, Any]) -> PreTrainedTokenizerFast:
         unk_token=tokens[fields["tokenizer.ggml.unknown_token_id"]()],
         pad_token=tokens[fields["tokenizer.ggml.unknown_token_id"]()],
         model_max_length=fields["llama.context_length"](),
+        padding_side="left",
         clean_up_tokenization_spaces=False,
     )
