@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from superneurons.errors import DataError
-from superneurons.evaluate.metrics import confusion_scores, score
+from superneurons.evaluate.metrics import answer_counts, bootstrap_units, rates, score
 
 LABELS = ["no", "yes", "maybe"]
 
@@ -123,12 +123,29 @@ def test_as_dict_is_json() -> None:
     assert values["accuracy_interval"] == list(scores.accuracy_interval)
 
 
-def test_confusions_by_hand() -> None:
-    # Rows: 3 of 4 "no" right; 1 of 2 "yes" right, the other one unparsed.
-    accuracy, balanced, f1 = confusion_scores(np.array([[3, 1, 0, 0, 1, 1]]), 2)
+def test_rates_by_hand() -> None:
+    # 3 of 4 "no" right; 1 of 2 "yes" right, the other one unparsed.
+    true, given_ = ["no"] * 4 + ["yes"] * 2, ["no", "no", "no", "yes", "yes", "?"]
+    counts = answer_counts(true, given_, classes=["no", "yes"])
+    assert counts.sum(axis=0).tolist() == [4, 2, 3, 1, 3, 2]
+    accuracy, balanced, f1 = rates(counts.sum(axis=0, keepdims=True))
     assert accuracy == pytest.approx(4 / 6)
     assert balanced == pytest.approx((3 / 4 + 1 / 2) / 2)
     assert f1 == pytest.approx(2 / (2 + 1 + 1))
+
+
+def test_units_are_groups_where_there_are_any() -> None:
+    counts, codes = np.array([[1, 0], [0, 1], [2, 2]]), np.array([0, 1, 1])
+    units, strata = bootstrap_units(counts, codes, ["a", "b", "a"])
+    assert units.tolist() == [[3, 2], [0, 1]]
+    assert strata.tolist() == [0, 0]
+    assert bootstrap_units(counts, codes, None)[1] is codes
+
+
+def test_a_thousand_classes_are_no_trouble() -> None:
+    true = list(range(1000)) * 2
+    scores = score(true, true, classes=range(1000))
+    assert scores.balanced_accuracy == 1
 
 
 @pytest.mark.parametrize(

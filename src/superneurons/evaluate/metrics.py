@@ -13,7 +13,7 @@ from superneurons.errors import DataError, Problem
 from superneurons.evaluate.calibration import brier_score, expected_calibration_error
 from superneurons.evaluate.intervals import Interval, percentiles, resampled_counts, wilson
 
-__all__ = ["N_DRAWS", "Scores", "confusion_scores", "score"]
+__all__ = ["N_DRAWS", "Scores", "answer_counts", "bootstrap_units", "rates", "score"]
 
 N_DRAWS = 1000
 
@@ -105,59 +105,73 @@ def score(
     (0.5, 0.5)
     """
     n_classes = len(classes)
-    index = {label: i for i, label in enumerate(classes)}
-    _check_labels(y_true, y_pred, groups, index)
-    codes = np.array([index[label] for label in y_true], dtype=np.int64)
-    given = np.array([index.get(label, n_classes) for label in y_pred], dtype=np.int64)
+    counts = answer_counts(y_true, y_pred, classes=classes, groups=groups)
+    codes = counts[:, :n_classes].argmax(axis=1)
     p = None if probabilities is None else _checked_probabilities(probabilities, codes, n_classes)
-
-    # A confusion matrix has one row per class and one more column, for unknown answers.
-    cells = np.eye(n_classes * (n_classes + 1), dtype=np.int64)[codes * (n_classes + 1) + given]
-    confusion = cells.sum(axis=0)
-    units, independent = _units(cells, groups)
-    strata = codes if independent else np.zeros(len(units), dtype=np.int64)
-    draws = confusion_scores(resampled_counts(units, strata, n_draws=N_DRAWS, seed=seed), n_classes)
-    (accuracy,), (balanced,), (f1,) = confusion_scores(confusion[None], n_classes)
-    rights = int((codes == given).sum())
-    frequency = np.bincount(codes, minlength=n_classes)
+    units, strata = bootstrap_units(counts, codes, groups)
+    draws = rates(resampled_counts(units, strata, n_draws=N_DRAWS, seed=seed))
+    (accuracy,), (balanced,), (f1,) = rates(counts.sum(axis=0, keepdims=True))
+    actual, right = counts.sum(axis=0).reshape(3, n_classes)[:2]
+    independent = len(units) == len(counts)
     return Scores(
         n=len(codes),
         accuracy=float(accuracy),
-        accuracy_interval=wilson(rights, len(codes)) if independent else percentiles(draws[0]),
+        accuracy_interval=(
+            wilson(int(right.sum()), len(codes)) if independent else percentiles(draws[0])
+        ),
         balanced_accuracy=float(balanced),
         balanced_accuracy_interval=percentiles(draws[1]),
         f1=float(f1),
         f1_interval=percentiles(draws[2]),
-        majority=float(frequency.max() / len(codes)),
+        majority=float(actual.max() / len(codes)),
         recall={
-            str(label): float((given[codes == i] == i).mean())
-            for i, label in enumerate(classes)
-            if frequency[i]
+            str(label): float(right[c] / actual[c]) for c, label in enumerate(classes) if actual[c]
         },
         ece=None if p is None else expected_calibration_error(p, codes),
         brier=None if p is None else brier_score(p, codes),
     )
 
 
-def confusion_scores(
-    confusions: NDArray[np.int64], n_classes: int
+def answer_counts(
+    y_true: Sequence[Any],
+    y_pred: Sequence[Any],
+    *,
+    classes: Sequence[Any],
+    groups: Sequence[Any] | None = None,
+) -> NDArray[np.int64]:
+    """What each answer adds to the counts that :func:`rates` needs.
+
+    Parameters and errors are those of :func:`score`.
+
+    Returns
+    -------
+    ndarray of shape (N, 3 * C), int64
+        One-hot, side by side: the right class; the right class where it was given; the class
+        given (none where the answer isn't among the classes).
+    """
+    index = {label: i for i, label in enumerate(classes)}
+    _check_labels(y_true, y_pred, groups, index)
+    one_hot = np.eye(len(classes) + 1, len(classes), dtype=np.int64)
+    actual = one_hot[[index[label] for label in y_true]]
+    claimed = one_hot[[index.get(label, len(classes)) for label in y_pred]]
+    return np.concatenate([actual, actual * claimed, claimed], axis=1)
+
+
+def rates(
+    counts: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Accuracy, balanced accuracy and F1 of B confusion matrices.
+    """Accuracy, balanced accuracy and F1 from sums of :func:`answer_counts`.
 
     Parameters
     ----------
-    confusions
-        Shape (B, C * (C + 1)): rows are right classes, columns given ones and "none of them".
-    n_classes
-        C.
+    counts
+        Shape (B, 3 * C): B sums.
 
     Returns
     -------
     tuple of three ndarrays of shape (B,), float64
     """
-    matrices = confusions.reshape(-1, n_classes, n_classes + 1)
-    right = matrices[:, range(n_classes), range(n_classes)]
-    actual, claimed = matrices.sum(axis=2), matrices[:, :, :n_classes].sum(axis=1)
+    actual, right, claimed = np.split(counts, 3, axis=1)
     occurs = actual > 0
     recalls = right / np.maximum(actual, 1)
     f1s = 2 * right / np.maximum(actual + claimed, 1)
@@ -165,8 +179,31 @@ def confusion_scores(
     return (
         right.sum(axis=1) / actual.sum(axis=1),
         recalls.sum(axis=1) / n_occurring,
-        f1s[:, 1] if n_classes == 2 else (f1s * occurs).sum(axis=1) / n_occurring,
+        f1s[:, 1] if actual.shape[1] == 2 else (f1s * occurs).sum(axis=1) / n_occurring,
     )
+
+
+def bootstrap_units(
+    counts: NDArray[np.int64], codes: NDArray[np.int64], groups: Sequence[Any] | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Units of a bootstrap and their strata: samples within classes, or whole groups.
+
+    Parameters
+    ----------
+    counts
+        What each sample adds to K counts, shape (N, K).
+    codes
+        Index of each sample's class, shape (N,).
+    groups
+        N names, or ``None``; groups of one sample each are no groups.
+    """
+    if groups is not None:
+        names, of_sample = np.unique(np.asarray([str(g) for g in groups]), return_inverse=True)
+        if len(names) < len(counts):
+            units = np.zeros((len(names), counts.shape[1]), dtype=np.int64)
+            np.add.at(units, of_sample, counts)
+            return units, np.zeros(len(names), dtype=np.int64)
+    return counts, codes
 
 
 def _check_labels(
@@ -207,17 +244,3 @@ def _checked_probabilities(
             mend="Give one row for each sample, one column for each class, from 0 to 1.",
         )
     return p
-
-
-def _units(
-    cells: NDArray[np.int64], groups: Sequence[Any] | None
-) -> tuple[NDArray[np.int64], bool]:
-    """Confusion counts of each unit of the bootstrap, and whether the units are the samples."""
-    if groups is None:
-        return cells, True
-    names, of_sample = np.unique(np.asarray([str(g) for g in groups]), return_inverse=True)
-    if len(names) == len(cells):
-        return cells, True
-    units = np.zeros((len(names), cells.shape[1]), dtype=np.int64)
-    np.add.at(units, of_sample, cells)
-    return units, False
