@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,6 +24,8 @@ _PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _SIZES = (3, 10, 30, 100, 300, 1000, 3000)
 # Choosing neurons costs N² P; more samples than this refine the weights but not the choice.
 _MOST_CHOOSING = 4000
+_NEIGHBOURHOOD = 512
+_LEAST_TRUST = 1e-6
 
 
 class SuperNeurons(FittedReadOut):
@@ -34,6 +37,9 @@ class SuperNeurons(FittedReadOut):
       every neuron has its own threshold;
     * votes are signed and weighted by ridge regression over *all* neurons at once, in closed
       form: neurons that say the same share one weight, so that repetition adds nothing;
+    * neurons are trusted beforehand as far as their neighbourhood is correlated with the answer,
+      so that layers that know nothing don't drown out those that do (columns of one layer should
+      stand together);
     * the ``n_neurons_`` with the largest weights are kept and weighted anew; how many, and how
       strongly the weights are shrunk, is decided by cross-validation in which the choice of the
       neurons is made anew for each fold (the most neurons within a standard error of the best);
@@ -142,18 +148,21 @@ class SuperNeurons(FittedReadOut):
         fold: NDArray[np.int64],
         order: NDArray[np.int64],
     ) -> None:
-        ranking = _rankings(votes, Y, fold, order[:_MOST_CHOOSING], self.max_neurons)
-        sizes = sorted({min(size, len(ranking[-1])) for size in (*_SIZES, self.max_neurons)})
-        scores = _cross_validated(votes, Y, fold, order, ranking, sizes)
-        size, self.penalty_ = _most_neurons_of_the_best(scores, Y)
+        choices = _choices(votes, Y, fold, order[:_MOST_CHOOSING], self.max_neurons)
+        most = len(choices[-1].neurons)
+        sizes = sorted({min(size, most) for size in (*_SIZES, self.max_neurons)})
+        scores = _cross_validated(votes, Y, fold, order, choices, sizes)
+        key = _most_neurons_of_the_best(scores, Y)
+        A, b = gaussian_log_odds(scores[key], codes, len(self.classes_))
+        self.cv_score_ = _balanced_accuracy(scores[key] @ A + b, codes)
 
-        self.neurons_ = np.sort(ranking[-1][:size])
-        self.n_neurons_ = size
-        A, b = gaussian_log_odds(scores[size, self.penalty_], codes, len(self.classes_))
-        self.cv_score_ = _balanced_accuracy(scores[size, self.penalty_] @ A + b, codes)
-        chosen = votes.block(self.neurons_).numpy().astype(np.float64)
-        weights, offset = RidgePath.of(chosen[order], Y[order]).solve(self.penalty_)
-        self.coef_ = (weights @ A) * votes.per_unit[self.neurons_, None].astype(np.float64)
+        self.n_neurons_, self.penalty_ = key
+        chosen = choices[-1].first(self.n_neurons_).ascending()
+        self.neurons_ = chosen.neurons
+        path = RidgePath.of(chosen.features(votes)[order], Y[order])
+        weights, offset = path.solve(self.penalty_)
+        per_unit = votes.per_unit[self.neurons_] * chosen.trust
+        self.coef_ = (weights @ A) * per_unit[:, None]
         self.intercept_ = offset @ A + b - votes.mean[self.neurons_].astype(np.float64) @ self.coef_
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -175,14 +184,32 @@ class SuperNeurons(FittedReadOut):
         return np.asarray(softmax(decision, axis=1))
 
 
-def _rankings(
+@dataclass(frozen=True)
+class _Choice:
+    """Neurons by weight, the heaviest first, and how far each is trusted before it is weighed."""
+
+    neurons: NDArray[np.int64]
+    trust: NDArray[np.float64]
+
+    def features(self, votes: SoftVotes) -> NDArray[np.float64]:
+        return np.asarray(votes.block(self.neurons).numpy() * self.trust)
+
+    def first(self, size: int) -> _Choice:
+        return _Choice(self.neurons[:size], self.trust[:size])
+
+    def ascending(self) -> _Choice:
+        order = np.argsort(self.neurons)
+        return _Choice(self.neurons[order], self.trust[order])
+
+
+def _choices(
     votes: SoftVotes,
     Y: NDArray[np.float64],
     fold: NDArray[np.int64],
     rows: NDArray[np.int64],
     most: int,
-) -> list[NDArray[np.int64]]:
-    """Neurons by weight in the regression over all of them: without each fold, then with all."""
+) -> list[_Choice]:
+    """Choose from the regression over all neurons: without each fold, then with all samples."""
     gram, Y, fold = votes.gram(rows), Y[rows], fold[rows]
     parts = [fold != f for f in range(fold.max() + 1)]
     errors = [
@@ -191,13 +218,35 @@ def _rankings(
     ]
     penalty = _CHOOSING_PENALTIES[int(np.argmin(errors))]
     parts.append(np.ones(len(rows), dtype=bool))
-    alphas = np.zeros((len(rows), len(parts), Y.shape[1]))
+    ways = np.zeros((len(rows), 2, len(parts), Y.shape[1]))
     for i, part in enumerate(parts):
-        alphas[part, i] = dual_weights(gram[np.ix_(part, part)], Y[part], penalty)
-    weights = votes.weighted_sums(rows, alphas.reshape(len(rows), -1))
-    weights = np.linalg.norm(weights.reshape(-1, len(parts), Y.shape[1]), axis=2)
-    n_voting = max(1, np.count_nonzero(votes.per_unit))
-    return [np.argsort(-w, kind="stable")[: min(most, n_voting)] for w in weights.T]
+        ways[part, 0, i] = dual_weights(gram[np.ix_(part, part)], Y[part], penalty)
+        ways[part, 1, i] = (Y[part] - Y[part].mean(axis=0)) / (Y[part].std(axis=0) * part.sum())
+    sums = votes.weighted_sums(rows, ways.reshape(len(rows), -1))
+    weights, correlations = np.split(sums.reshape(len(sums), -1, Y.shape[1]), 2, axis=1)
+    most = min(most, max(1, int(np.count_nonzero(votes.per_unit))))
+    choices = []
+    for i, part in enumerate(parts):
+        trust = _trust(np.mean(correlations[:, i] ** 2, axis=1), int(part.sum()))
+        weight = np.linalg.norm(weights[:, i], axis=1) * trust
+        neurons = np.argsort(-weight, kind="stable")[:most]
+        choices.append(_Choice(neurons, trust[neurons]))
+    return choices
+
+
+def _trust(squared_correlations: NDArray[np.floating[Any]], n: int) -> NDArray[np.float64]:
+    """How far to trust each neuron, shape (P,): by its neighbourhood, 1 for the best one.
+
+    Whole layers know the answer or don't, and neighbouring columns are mostly of one layer. The
+    mean squared correlation of a neighbourhood, less the 1 / n of chance, is the prior variance
+    of its weights.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(squared_correlations, dtype=np.float64)])
+    centre = np.arange(len(squared_correlations))
+    low = np.maximum(centre - _NEIGHBOURHOOD // 2, 0)
+    high = np.minimum(centre + _NEIGHBOURHOOD // 2, len(centre))
+    variance = np.maximum((sums[high] - sums[low]) / (high - low) - 1 / n, 0) + _LEAST_TRUST
+    return np.asarray(np.sqrt(variance / variance.max()))
 
 
 def _error_on_rest(
@@ -215,15 +264,15 @@ def _cross_validated(
     Y: NDArray[np.float64],
     fold: NDArray[np.int64],
     order: NDArray[np.int64],
-    rankings: list[NDArray[np.int64]],
+    choices: list[_Choice],
     sizes: list[int],
 ) -> dict[tuple[int, float], NDArray[np.float64]]:
     """Scores of shape (N, T) of each sample by the fits without its fold, per size and penalty."""
     scores = {(size, penalty): np.empty_like(Y) for size in sizes for penalty in _PENALTIES}
-    for f, ranking in enumerate(rankings[:-1]):
+    for f, choice in enumerate(choices[:-1]):
         inside = order[fold[order] != f]
         outside = np.flatnonzero(fold == f)
-        features = votes.block(ranking).numpy().astype(np.float64)
+        features = choice.features(votes)
         for size in sizes:
             path = RidgePath.of(features[inside, :size], Y[inside])
             for penalty in _PENALTIES:
