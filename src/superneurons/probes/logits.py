@@ -13,6 +13,7 @@ from superneurons.errors import DataError
 from superneurons.probes.arrays import check_query, check_training
 from superneurons.probes.fitted import FittedReadOut
 from superneurons.probes.scaling import binary_probabilities, fit_scale
+from superneurons.probes.thresholds import best_cuts
 
 __all__ = ["CalibratedLogits", "LabelLogits"]
 
@@ -121,7 +122,7 @@ class CalibratedLogits(LabelLogits):
     def _calibrate(self, logits: NDArray[np.float64], codes: NDArray[np.int64]) -> None:
         if logits.shape[1] == 2:
             odds = logits[:, 1] - logits[:, 0]
-            threshold = _best_cut(odds, codes == 1)
+            threshold = float(best_cuts(odds[:, None], codes == 1, signed=False).thresholds[0])
             self.scale_ = fit_scale(odds - threshold, codes == 1)
             self.biases_ = np.array([0.0, -self.scale_ * threshold])
         else:
@@ -131,18 +132,6 @@ class CalibratedLogits(LabelLogits):
         """Calibrated log-odds of the second class, shape (N,), or logits, shape (N, C)."""
         decision = super().decision_function(X) * self.scale_
         return decision + (self.biases_[1] if decision.ndim == 1 else self.biases_)
-
-
-def _best_cut(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Find the cut with the fewest errors; of equal ones the middle, half-way between values."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    gains = np.concatenate([[0], np.where(positive[order], -1, 1).cumsum()])
-    ends = np.concatenate([[ordered[0] - 1], ordered, [ordered[-1] + 1]])
-    possible = np.flatnonzero(ends[1:] > ends[:-1])
-    best = possible[gains[possible] == gains[possible].max()]
-    cut = best[len(best) // 2]
-    return float((ends[cut] + ends[cut + 1]) / 2)
 
 
 def _fit_softmax(
