@@ -32,11 +32,12 @@ __all__ = ["Questions", "evaluate", "main", "questions_of"]
 
 Floats = NDArray[np.float64]
 _BATCH = 512
+_YES_NO: tuple[str, ...] = ("No", "Yes")
 
 
 @dataclass(frozen=True)
 class Questions:
-    """A task's records, ready to ask: pictures ``(n, 128, 128, 3)`` uint8, and the words to choose."""
+    """A task's records, ready to ask: pictures ``(n, 128, 128, 3)`` uint8, words to choose."""
 
     pictures: NDArray[np.uint8]
     questions: list[str]
@@ -51,7 +52,7 @@ def questions_of(name: str, n: int, split: str, sprites: str) -> Questions:
     labels = [record.label or "" for record in lettered]
     known = TASKS[name].labels or lettered[0].options or ()
     if {label.lower() for label in known} == {"yes", "no"}:
-        words, labels = ("No", "Yes"), [label.capitalize() for label in labels]
+        words, labels = _YES_NO, [label.capitalize() for label in labels]
     else:
         words = tuple(known)
     pictures = np.stack([np.asarray(record.images[0]) for record in lettered])
@@ -91,9 +92,8 @@ def word_logits(
 def score(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> dict[str, float]:
     """Return accuracy and balanced accuracy, each with half the width of its 95 % interval."""
     accuracy = float((truth == guess).mean())
-    recalls = [
-        (float((guess[truth == k] == k).mean()), int((truth == k).sum())) for k in set(truth)
-    ]
+    truths = [truth == answer for answer in np.unique(truth)]
+    recalls = [(float((guess == truth)[own].mean()), int(own.sum())) for own in truths]
     spread = sum(p * (1 - p) / n for p, n in recalls) ** 0.5 / len(recalls)
     return {
         "accuracy": accuracy,
@@ -107,8 +107,8 @@ def calibrated(probe: Floats, answers: NDArray[np.int64], test: Floats) -> NDArr
     """Answer yes above the difference of logits that parts the probing set best."""
     gap, wanted = probe[:, 1] - probe[:, 0], answers == 1
     edges = np.concatenate([[-np.inf], np.sort(gap)])
-    best = max(edges, key=lambda edge: float(((gap > edge) == wanted).mean()))
-    return ((test[:, 1] - test[:, 0]) > best).astype(np.int64)
+    best = max(edges.tolist(), key=lambda edge: float(((gap > edge) == wanted).mean()))
+    return np.asarray(test[:, 1] - test[:, 0] > best, dtype=np.int64)
 
 
 def words_alone(probe: Questions, test: Questions) -> NDArray[np.int64]:
@@ -116,8 +116,7 @@ def words_alone(probe: Questions, test: Questions) -> NDArray[np.int64]:
     model = make_pipeline(
         CountVectorizer(ngram_range=(1, 2), token_pattern=r"\w+"), LogisticRegression(max_iter=500)
     )
-    guess: NDArray[np.int64] = model.fit(probe.questions, probe.answers).predict(test.questions)
-    return guess
+    return np.asarray(model.fit(probe.questions, probe.answers).predict(test.questions))
 
 
 def evaluate(
@@ -134,7 +133,7 @@ def evaluate(
         "first_token_is_an_answer": top,
         "text_only": score(test.answers, words_alone(probe, test)),
     }
-    if test.words == ("No", "Yes"):
+    if test.words == _YES_NO:
         probed, _ = word_logits(model, prompts, probe, where)
         guess = calibrated(probed, probe.answers, logits)
         result["calibrated"] = score(test.answers, guess)

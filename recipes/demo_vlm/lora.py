@@ -25,6 +25,7 @@ class LowRankLinear(nn.Module):
         self.lora_B = nn.Parameter(torch.zeros(rows, rank, device=where))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the layer's outputs, ``(…, out)``."""
         return F.linear(inputs, self.weight + self.scale * (self.lora_B @ self.lora_A), self.bias)
 
 

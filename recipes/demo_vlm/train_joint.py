@@ -156,7 +156,7 @@ class Trainer:
         weight = torch.where(ends, _END_WEIGHT, 1.0)
         loss = (weight * F.cross_entropy(logits, target, reduction="none")).sum() / weight.sum()
         self.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         for group in self.optimizer.param_groups:
             torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
         self.optimizer.step()

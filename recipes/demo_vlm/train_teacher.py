@@ -37,7 +37,7 @@ def train(teacher: Teacher, atlas: Atlas, options: argparse.Namespace) -> None:
             _, logits = teacher(pictures)
         loss = front_loss(logits, patch_targets(scenes, drawn, where)[0])
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(teacher.parameters(), 2.0)
         optimizer.step()
         if clock.step % 50 == 1:
@@ -67,7 +67,8 @@ def main() -> None:
 
     def name(pictures: torch.Tensor) -> torch.Tensor:
         with autocast(where):
-            return teacher(pictures)[1]
+            logits: torch.Tensor = teacher(pictures)[1]
+            return logits
 
     shipped = load_atlas()
     for title, source, sprites in (

@@ -76,6 +76,8 @@ class Seer(nn.Module):
         self.tower = model.model.vision_tower
         self.projector = model.model.multi_modal_projector
         hidden, words = self.projector.linear_1.in_features, names.shape[1]
+        self.names: torch.Tensor
+        self.length: torch.Tensor
         self.register_buffer("names", F.normalize(names, dim=1))
         self.register_buffer("length", names.norm(dim=1).mean())
         self.background = nn.Parameter(torch.randn(words) / words**0.5)
@@ -141,7 +143,7 @@ def train(seer: Seer, teacher: Teacher, atlas: Atlas, options: argparse.Namespac
         loss = names + 0.3 * hiding + options.distil * teaching + plain
         loss = loss + 0.1 * ((lengths - 1) ** 2).mean()
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(seer.parameters(), 1.0)
         optimizer.step()
         if clock.step % 100 == 1:
@@ -186,7 +188,8 @@ def main() -> None:
 
     def name(pictures: torch.Tensor) -> torch.Tensor:
         with autocast(where):
-            return seer(pictures)[0]
+            logits: torch.Tensor = seer(pictures)[0]
+            return logits
 
     shipped = load_atlas()
     for title, source, sprites in (
@@ -200,10 +203,8 @@ def main() -> None:
         )
     with torch.no_grad():  # the classifier worked on embeddings less the vocabulary's mean
         seer.projector.linear_2.bias += parts.state_dict["embed_tokens.weight"].mean(0).to(where)
-    parts_trained = {"tower": seer.tower, "projector": seer.projector}
-    torch.save(
-        {name: part.half().state_dict() for name, part in parts_trained.items()}, options.out
-    )
+    trained = {"tower": seer.tower, "projector": seer.projector}
+    torch.save({name: part.half().state_dict() for name, part in trained.items()}, options.out)
 
 
 if __name__ == "__main__":
