@@ -196,7 +196,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--atlas", type=Path, required=True)
     parser.add_argument("--vision", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=410)
+    parser.add_argument("--seconds", type=float, default=290)
     parser.add_argument("--checkpoints", type=float, nargs="*", default=[0.4, 0.7])
     parser.add_argument("--pictures", type=int, default=176)
     parser.add_argument("--questions", type=int, default=6, help="per picture")

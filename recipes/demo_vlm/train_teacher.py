@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--atlas", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--seconds", type=float, default=100)
+    parser.add_argument("--seconds", type=float, default=90)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--lr", type=float, default=6e-4)
     parser.add_argument("--practice", type=float, default=0.15)

@@ -69,8 +69,8 @@ class LanguageModel:
         Weights, float32, named as in ``LlamaModel``: ``layers.0.self_attn.q_proj.weight``. The
         output head is the embedding matrix and is not repeated.
     tokenizer
-        A fast tokenizer; it pads on the left, with ``<|endoftext|>``, so that padding is never mistaken for
-        the end-of-turn token ``<|im_end|>``.
+        A fast tokenizer; it pads on the left, with ``<|endoftext|>``, so that padding is never
+        mistaken for the end-of-turn token ``<|im_end|>``.
     """
 
     config: LlamaConfig
