@@ -17,6 +17,7 @@ __all__ = ["CutMetric", "Cuts", "best_cuts"]
 CutMetric: TypeAlias = Literal["accuracy", "balanced_accuracy"]
 
 _INTEGERS = {torch.float16: torch.int16, torch.float32: torch.int32}
+_WIDER = {torch.int16: torch.int32, torch.int32: torch.int64}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def best_cuts(
     signed
         Also try "yes" below the threshold.
     chunk
-        Columns at once; memory above the input is about ``30 * N * chunk`` bytes.
+        Columns at once; memory above the input is about ``20 * N * chunk`` bytes, and double
+        for float32.
 
     Raises
     ------
@@ -110,14 +112,15 @@ def _best_of_block(
     """What the best cut of each column gets right, in units of worth; its threshold and sign."""
     if block.dtype not in _INTEGERS:
         block = block.float()
-    keys = _sorted(_ordered_integers(block.T.contiguous(), block.dtype) * 2 + labels)
-    values, is_positive = keys >> 1, (keys & 1).bool()
+    integers = _ordered_integers(block.T.contiguous())
+    keys = _sorted(integers.to(_WIDER[integers.dtype]).mul_(2).add_(labels))
     negative_worth, positive_worth = worth
     # What a cut above the first j samples gains over one below all of them, for j = 1 … N.
-    steps = torch.where(is_positive, -positive_worth, negative_worth).to(torch.int32)
+    steps = (keys & 1).to(torch.int32).mul_(-negative_worth - positive_worth).add_(negative_worth)
     gains = steps.cumsum(dim=1, dtype=torch.int32)
+    values = keys.bitwise_right_shift_(1)
     # No cut parts equal activations; 0 is the cut below all, which is always there.
-    gains[:, :-1].masked_fill_(values[:, 1:] == values[:, :-1], 0)
+    gains[:, :-1].mul_(values[:, 1:] != values[:, :-1])
     base = int(labels.sum()) * positive_worth
     most = base + int((~labels).sum()) * negative_worth
     best, at = gains.max(dim=1)
@@ -138,20 +141,21 @@ def _best_of_block(
     )
 
 
-def _ordered_integers(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Map floats to integers in the same order, with room for one more bit; -0.0 is 0.0."""
-    wide = torch.int32 if dtype == torch.float16 else torch.int64
-    bits = values.view(_INTEGERS[dtype]).to(wide)
-    sign = 1 << (torch.finfo(dtype).bits - 1)
-    # The bits of a negative float are its magnitude less the sign bit's worth.
-    return torch.where(bits < 0, -(bits + sign), bits)
+def _ordered_integers(values: torch.Tensor) -> torch.Tensor:
+    """Map floats to integers of their width, in the same order; -0.0 is 0.0."""
+    bits = values.view(_INTEGERS[values.dtype])
+    width = torch.iinfo(bits.dtype).bits
+    # All ones where negative. A negative float has its magnitude in the lower bits: turning them
+    # over, and adding one, negates it.
+    negative = bits >> (width - 1)
+    return (bits ^ (negative & ((1 << (width - 1)) - 1))).sub_(negative)
 
 
 def _floats(integers: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Undo :func:`_ordered_integers`."""
-    sign = 1 << (torch.finfo(dtype).bits - 1)
-    bits = torch.where(integers < 0, -integers - sign, integers)
-    return bits.to(_INTEGERS[dtype]).view(dtype).double()
+    """Undo :func:`_ordered_integers`, in float64."""
+    narrow = integers.to(_INTEGERS[dtype])
+    bits = torch.where(narrow < 0, -narrow | torch.iinfo(narrow.dtype).min, narrow)
+    return bits.view(dtype).double()
 
 
 def _sorted(keys: torch.Tensor) -> torch.Tensor:
