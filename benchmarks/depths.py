@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--probe", type=int, default=500)
     parser.add_argument("--test", type=int, default=300)
     parser.add_argument("--unseen", action="store_true", help="test on drawings never trained on")
+    parser.add_argument("--generate", action="store_true", help="let the base model generate too")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/depths.json"))
@@ -66,8 +67,9 @@ def main() -> None:
         probe = make_task(task, n=options.probe, split="probe", seed=options.seed)
         test = make_task(task, n=options.test, split="test", sprites=sprites, seed=options.seed)
         found, _ = compare_depths(
-            vlm, probe, test, batch_size=options.batch_size, seed=options.seed
-        )
+            vlm, probe, test, generate=options.generate, batch_size=options.batch_size,
+            seed=options.seed,
+        )  # fmt: skip
         everything[task] = found.as_dict()
         options.out.write_text(json.dumps(everything, indent=1))
         print("\n".join(lines(task, found)), flush=True)

@@ -26,6 +26,7 @@ def test_one_pass_gives_activations_and_logits(vlm: VLM, monkeypatch: pytest.Mon
     assert sum(runs) == 12 + 6
     assert found.probe_logits is not None
     assert found.probe_logits.shape == (12, 2)
+    assert found.generated is not None
     assert len(found.generated) == 6
 
 
@@ -40,6 +41,11 @@ def test_unrolled_tasks_ask_the_base_model_its_own_way(vlm: VLM, options: bool) 
     first = unroll(test, found.labels or None).records[:1]
     expected = capture(vlm, first).activations
     np.testing.assert_allclose(found.captured_test.activations[:1], expected, atol=5e-3)
+
+
+def test_generation_can_be_left_out(vlm: VLM) -> None:
+    found = run_passes(vlm, bright_records(8), bright_records(4, seed=1), generate=False)
+    assert found.generated is None
 
 
 def test_steps_are_named_and_told_to_the_end(vlm: VLM) -> None:

@@ -1,1 +1,1 @@
-"""."""
+"""The embedded vision-language model and its tasks."""

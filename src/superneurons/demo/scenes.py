@@ -136,12 +136,8 @@ def sample_scenes(
 
     Parameters
     ----------
-    n
-        How many.
-    atlas
-        Where the sprites come from.
-    rng
-        Source of all randomness.
+    n, atlas, rng
+        How many, where the sprites come from, and the source of all randomness.
     sprites
         Indices of the sprites that may be used. Unlabelled ones, if any, fill half the slots.
     backgrounds

@@ -122,8 +122,7 @@ def make_task(
     name
         One of :data:`TASKS`.
     n
-        How many records; one fewer when odd, for twins are not parted. easy-VQA gives no more
-        than it has.
+        How many records; one fewer when odd. easy-VQA gives no more than it has.
     split
         "probe" to find neurons on, "test" to measure.
     sprites
@@ -151,14 +150,7 @@ def make_task(
     >>> sorted(r.label for r in records)
     ['no', 'no', 'yes', 'yes']
     """
-    if name not in TASKS:
-        near = get_close_matches(name, TASKS, n=1)
-        raise DataError(
-            f"There is no embedded task {name!r}.",
-            mend=(f"Did you mean {near[0]!r}? " if near else "")
-            + f"The tasks are: {', '.join(TASKS)}.",
-        )
-    task = TASKS[name]
+    task = _task(name)
     # Probing and test sets draw from streams of their own, whatever the seed.
     stream = (seed, crc32(name.encode()), ("probe", "test").index(split), sprites == "unseen")
     rng = np.random.default_rng(stream)
@@ -177,6 +169,16 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _task(name: str) -> TaskInfo:
+    if name in TASKS:
+        return TASKS[name]
+    near = get_close_matches(name, TASKS, n=1)
+    raise DataError(
+        f"There is no embedded task {name!r}.",
+        mend=(f"Did you mean {near[0]!r}? " if near else "") + f"The tasks: {', '.join(TASKS)}.",
+    )
 
 
 def _twin_records(

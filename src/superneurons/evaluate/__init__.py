@@ -1,1 +1,1 @@
-"""."""
+"""How good and how fast: scores with intervals, rivals, the null, timing."""

@@ -28,6 +28,7 @@ def compare_depths(
     test: Sequence[Record],
     *,
     depths: Iterable[int] = (1, 2, 4, 8),
+    generate: bool = True,
     batch_size: int = 8,
     repeats: int = 7,
     seed: int = 0,
@@ -35,8 +36,8 @@ def compare_depths(
 ) -> tuple[Comparison, SuperNeuronClassifier]:
     """Fit the paper's rule with all layers and with few, and score everything on other records.
 
-    The model runs once over each set of records; every restriction to layers ≤ k is fitted and
-    scored from that pass. Times are measured apart, by really stopping there, at batch size 1.
+    Every restriction to layers ≤ k is fitted and scored from one pass over the records. Times are
+    measured apart, by really stopping there, at batch size 1.
 
     Parameters
     ----------
@@ -46,14 +47,12 @@ def compare_depths(
         Labelled records to fit and calibrate on, and others to score on.
     depths
         Exit layers to restrict the Super Neurons to; those the model doesn't have are left out.
+    generate
+        Whether the base model also generates its answers to all test records.
     batch_size
         Records per forward pass.
-    repeats
-        Rounds of the timing.
-    seed
-        Seed of everything that is drawn.
-    steps
-        Shows progress.
+    repeats, seed, steps
+        Rounds of the timing, seed of everything that is drawn, and what shows progress.
 
     Returns
     -------
@@ -65,7 +64,9 @@ def compare_depths(
     DataError
         When pictures or labels cannot be used.
     """
-    passes = run_passes(vlm, probe, test, batch_size=batch_size, seed=seed, steps=steps)
+    passes = run_passes(
+        vlm, probe, test, generate=generate, batch_size=batch_size, seed=seed, steps=steps
+    )
     fitted = {_ALL: _fit(vlm, passes, None, seed)}
     for depth in sorted(set(depths)):
         if depth < vlm.n_layers:
@@ -138,10 +139,11 @@ def _rival_rows(vlm: VLM, passes: Passes, timings: Mapping[str, Timing], seed: i
         return score_records(passes.test, predicted, labels=passes.labels, seed=seed)
 
     base, whole = passes.base, vlm.n_layers
+    generated = None if passes.generated is None else scored(passes.generated)
     rows = [
         Row("majority class", scored(_majority(passes))),
         Row("text only", scored(text_only_labels(passes.probe, passes.test, passes.labels))),
-        Row(GENERATE, scored(passes.generated), whole, timing=timings[GENERATE]),
+        Row(GENERATE, generated, whole, timing=timings[GENERATE]),
     ]
     prefill = timings[FIRST_TOKEN]
     if passes.probe_logits is None or passes.test_logits is None:

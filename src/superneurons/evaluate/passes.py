@@ -49,7 +49,8 @@ class Passes:
     probe_logits, test_logits
         First-token logits of the labels; ``None`` where the first token can't tell them apart.
     generated
-        The label that the base model generated for each test record; "" for none.
+        The label that the base model generated for each test record, "" for none; ``None`` when
+        it was not asked to.
     """
 
     probe: Sequence[Record]
@@ -60,7 +61,7 @@ class Passes:
     base: BaseTask
     probe_logits: NDArray[np.float32] | None
     test_logits: NDArray[np.float32] | None
-    generated: list[str]
+    generated: list[str] | None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -74,10 +75,13 @@ def run_passes(
     test: Sequence[Record],
     *,
     batch_size: int = 8,
+    generate: bool = True,
     seed: int = 0,
     steps: Steps = silent,
 ) -> Passes:
     """Run the whole base model over records, as many times as needed and no more.
+
+    Without ``generate`` it is not asked to generate answers.
 
     Raises
     ------
@@ -101,10 +105,12 @@ def run_passes(
         with steps("base model's logits") as told:
             both = base.logits(vlm, [*probe, *test], batch_size=batch_size, progress=told)
             probe_logits, test_logits = both[: len(probe)], both[len(probe) :]
-    with steps("base model generates") as told:
-        generated = generated_labels(
-            vlm, base, test, probing.labels, batch_size=batch_size, progress=told
-        )
+    generated = None
+    if generate:
+        with steps("base model generates") as told:
+            generated = generated_labels(
+                vlm, base, test, probing.labels, batch_size=batch_size, progress=told
+            )
     return Passes(
         probe, test, probing, captured, captured_test, base, probe_logits, test_logits, generated
     )
