@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 __all__ = ["JsonValue", "ReadOut", "ReadOutState"]
 
-JsonValue: TypeAlias = "str | int | float | bool | None | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ReadOut(ClassifierMixin, BaseEstimator):
 
     @abstractmethod
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Learn from ``X`` of shape (N, P) and labels ``y`` of shape (N,); groups never straddle."""
+        """Learn from ``X`` (N, P) and labels ``y`` (N,); groups are never parted."""
 
     @abstractmethod
     def decision_function(self, X: Any) -> NDArray[np.float64]:
