@@ -6,8 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superneurons.errors import DataError
-from superneurons.evaluate.null import chance_maximum, shuffled_labels, shuffled_maximum
+from superneurons.evaluate.null import (
+    chance_maximum,
+    random_neurons,
+    shuffled_labels,
+    shuffled_maximum,
+)
 from superneurons.probes.scores import neuron_scores
+from superneurons.probes.super_neurons import SuperNeurons
 
 
 def test_the_chance_maximum_is_that_of_coins() -> None:
@@ -106,3 +112,26 @@ def test_shuffles_differ_from_each_other_and_by_seed() -> None:
 def test_bad_input_is_refused(X, y, n) -> None:
     with pytest.raises(DataError):
         shuffled_maximum(X, y, n)
+
+
+def test_random_neurons_know_less_than_chosen_ones() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 2
+    X = rng.normal(size=(400, 300))
+    X[:, :3] += 1.5 * (2 * y[:, None] - 1)
+    train, test = (X[:200], y[:200]), (X[200:], y[200:])
+    chosen = SuperNeurons().fit(*train)
+    control = random_neurons(SuperNeurons(), train, test, n_neurons=10, n_draws=6)
+    assert control.shape == (6,)
+    assert np.median(control) < 0.65 < chosen.score(*test)
+    again = random_neurons(SuperNeurons(), train, test, n_neurons=10, n_draws=6)
+    np.testing.assert_array_equal(control, again)
+    everything = random_neurons(SuperNeurons(), train, test, n_neurons=300, n_draws=1)
+    assert everything[0] == pytest.approx(chosen.score(*test))
+
+
+@pytest.mark.parametrize("n_neurons", [0, 301])
+def test_neurons_that_are_not_there_cannot_be_drawn(n_neurons) -> None:
+    X, y = np.zeros((4, 300)), [0, 1, 0, 1]
+    with pytest.raises(DataError, match=f"{n_neurons} neurons"):
+        random_neurons(SuperNeurons(), (X, y), (X, y), n_neurons=n_neurons)

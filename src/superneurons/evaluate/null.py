@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
+from sklearn.base import clone
+from sklearn.metrics import balanced_accuracy_score
 
 from superneurons.errors import DataError
 from superneurons.probes.arrays import Activations, as_tensor, check_finite
+from superneurons.probes.base import ReadOut
 from superneurons.probes.scores import Metric, scores_from_counts, sign_counts
 
-__all__ = ["chance_maximum", "shuffled_labels", "shuffled_maximum"]
+__all__ = ["chance_maximum", "random_neurons", "shuffled_labels", "shuffled_maximum"]
 
 # Counts of all shuffles for this many neurons are held at once: 200 of them take 26 MB.
 _COLUMNS_AT_ONCE = 16_384
@@ -139,3 +142,57 @@ def shuffled_maximum(
         scores = scores_from_counts(hits, fired - hits, n_positive, n_negative, metric)
         best = np.maximum(best, scores.max(axis=1))
     return best
+
+
+def random_neurons(
+    read_out: ReadOut,
+    train: tuple[NDArray[Any], ArrayLike],
+    test: tuple[NDArray[Any], ArrayLike],
+    *,
+    n_neurons: int,
+    groups: Any = None,
+    n_draws: int = 10,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Score a read-out on neurons drawn at random, as many as it chose: the control of choosing.
+
+    If any neurons do as well, nothing was found.
+
+    Parameters
+    ----------
+    read_out
+        Of any kind; a clone is fitted.
+    train, test
+        Activations of shape (N, P) and labels of shape (N,).
+    n_neurons
+        How many are drawn, without replacement.
+    groups
+        Of the training samples.
+    n_draws
+        B.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    ndarray of shape (B,), float64
+        Balanced accuracy on the test samples.
+
+    Raises
+    ------
+    DataError
+        More neurons than there are, or none; otherwise as ``read_out`` does.
+    """
+    (X, y), (X_test, y_test) = train, test
+    if not 1 <= n_neurons <= X.shape[1]:
+        raise DataError(
+            f"{n_neurons} neurons can't be drawn from {X.shape[1]}.",
+            mend="Draw as many as the fitted read-out has in neurons_.",
+        )
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(n_draws):
+        columns = np.sort(rng.choice(X.shape[1], size=n_neurons, replace=False))
+        fitted = clone(read_out).fit(X[:, columns], y, groups)
+        found.append(balanced_accuracy_score(y_test, fitted.predict(X_test[:, columns])))
+    return np.array(found)

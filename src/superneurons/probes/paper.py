@@ -139,23 +139,7 @@ class PaperSuperNeurons(FittedReadOut):
             NaN or infinity (with sample and column), other than two classes, a class in fewer
             than 2 groups, a parameter out of range.
         """
-        require_ranges(
-            ("metric", self.metric, self.metric in ("accuracy", "f1"), "'accuracy' or 'f1'"),
-            (
-                "aggregation",
-                self.aggregation,
-                self.aggregation in ("majority", "mean"),
-                "'majority' or 'mean'",
-            ),
-            ("max_margin", self.max_margin, 0 < self.max_margin < 1, "in (0, 1)"),
-            (
-                "margin_step",
-                self.margin_step,
-                0 < self.margin_step <= self.max_margin,
-                "in (0, max_margin]",
-            ),
-            ("selection_size", self.selection_size, 0 < self.selection_size < 1, "in (0, 1)"),
-        )
+        self._check_parameters()
         X, codes = check_training(self, X, y, groups)
         check_binary(self)
         positive = codes == 1
@@ -185,6 +169,25 @@ class PaperSuperNeurons(FittedReadOut):
         decision = self._nested_decisions(X, samples, enters, 1)[:, 0]
         self.scale_ = fit_scale(decision, positive[held])
         return self
+
+    def _check_parameters(self) -> None:
+        require_ranges(
+            ("metric", self.metric, self.metric in ("accuracy", "f1"), "'accuracy' or 'f1'"),
+            (
+                "aggregation",
+                self.aggregation,
+                self.aggregation in ("majority", "mean"),
+                "'majority' or 'mean'",
+            ),
+            ("max_margin", self.max_margin, 0 < self.max_margin < 1, "in (0, 1)"),
+            (
+                "margin_step",
+                self.margin_step,
+                0 < self.margin_step <= self.max_margin,
+                "in (0, max_margin]",
+            ),
+            ("selection_size", self.selection_size, 0 < self.selection_size < 1, "in (0, 1)"),
+        )
 
     def _margins(self) -> NDArray[np.float64]:
         n = int(self.max_margin / self.margin_step + _ROUNDING)
