@@ -28,9 +28,11 @@ class Clock:
     optimizer
         Its groups' ``lr`` at construction are the peaks.
     seconds
-        How long to train, counted from the first step that `warm` steps precede.
+        How long to train.
     warm_up
         Steps of the linear rise.
+    untimed
+        First steps that don't count, since kernels are compiled in them.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Clock:
         self._peaks = [group["lr"] for group in optimizer.param_groups]
         self._seconds = seconds
         self._warm_up = warm_up
-        self._untimed = untimed  # compilation happens in the first steps
+        self._untimed = untimed
         self._start = time.monotonic()
         self.step = 0
 

