@@ -27,6 +27,11 @@ def test_a_foreign_byte_order_is_read_right() -> None:
     assert as_tensor(X).tolist() == [[1.0, -2.0]]
 
 
+def test_columns_and_rows_in_reverse_are_read_right() -> None:
+    X = np.arange(6.0).reshape(2, 3)
+    assert as_tensor(X[::-1, ::-1]).tolist() == X[::-1, ::-1].tolist()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize("column", [0, 4095, 4096, 5000])

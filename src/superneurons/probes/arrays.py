@@ -35,9 +35,11 @@ _MOST_COLUMNS_NAMED = 5
 
 
 def as_tensor(X: Activations) -> torch.Tensor:
-    """View activations of shape (N, P) as a tensor, copying nothing."""
+    """View activations of shape (N, P) as a tensor; copy only what torch has no way to view."""
     if isinstance(X, torch.Tensor):
         return X
+    if min(X.strides, default=0) < 0:
+        X = np.ascontiguousarray(X)
     with warnings.catch_warnings():
         # A read-only memory map is fine here: nothing in this package writes to activations.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
