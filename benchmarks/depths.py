@@ -67,7 +67,7 @@ def main() -> None:
         probe = make_task(task, n=options.probe, split="probe", seed=options.seed)
         test = make_task(task, n=options.test, split="test", sprites=sprites, seed=options.seed)
         found, _ = compare_depths(
-            vlm, probe, test, generate=options.generate, batch_size=options.batch_size,
+            vlm, probe, test, read_outs=("paper", "super-neurons"), generate=options.generate, batch_size=options.batch_size,
             seed=options.seed,
         )  # fmt: skip
         everything[task] = found.as_dict()

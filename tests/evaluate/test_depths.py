@@ -26,9 +26,9 @@ def test_everything_to_beat_is_there(compared: tuple[Comparison, SuperNeuronClas
         GENERATE,
         FIRST_TOKEN,
         "calibrated logits",
-        "Super Neurons",
-        "Super Neurons, layers ≤ 1",
-        "Super Neurons, layers ≤ 2",
+        "Super Neurons, paper's rule",
+        "Super Neurons, paper's rule, layers ≤ 1",
+        "Super Neurons, paper's rule, layers ≤ 2",
         "Super Neurons, shuffled labels",
     ]
 
@@ -40,9 +40,9 @@ def test_a_row_scores_what_its_classifier_would_answer(
     test = bright_records(16, seed=1)
     rows = {row.name: row for row in found.rows}
     direct = classifier.score(test)
-    assert rows["Super Neurons"].scores.accuracy == direct  # type: ignore[union-attr]
+    assert rows["Super Neurons, paper's rule"].scores.accuracy == direct  # type: ignore[union-attr]
     shallow = SuperNeuronClassifier(vlm, max_layer=1).fit(bright_records(24))
-    row = rows["Super Neurons, layers ≤ 1"]
+    row = rows["Super Neurons, paper's rule, layers ≤ 1"]
     assert row.scores.accuracy == shallow.score(test)  # type: ignore[union-attr]
     assert row.exit_layer == 1
     assert row.neurons == len(shallow.neurons_)
@@ -65,6 +65,25 @@ def test_it_is_json_with_its_setting(
     assert value["setting"]["neurons_searched"] == 128
     assert 0.5 < value["null"]["chance_maximum"] < 1
     assert value["null"]["best_neuron_on_probing_set"] <= 1
+
+
+def test_read_outs_stand_side_by_side(llava: VLM) -> None:
+    found, classifier = compare_depths(
+        llava,
+        bright_records(24),
+        bright_records(8, seed=1),
+        read_outs=("super-neurons", "paper"),
+        depths=(1,),
+        generate=False,
+        repeats=1,
+    )
+    names = [row.name for row in found.rows]
+    assert names.index("Super Neurons, improved, layers ≤ 1") < names.index(
+        "Super Neurons, paper's rule"
+    )
+    assert classifier.read_out == "super-neurons"
+    assert found.rows[2].scores is None  # it was not asked to generate
+    assert found.rows[2].timing is not None
 
 
 @pytest.mark.parametrize("options", [False, True])

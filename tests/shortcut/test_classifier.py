@@ -93,6 +93,16 @@ def test_more_than_two_answers(vlm: VLM, options: bool) -> None:
         assert classifier.predict_proba(records).shape == (6, 3)
 
 
+@pytest.mark.parametrize("read_out", ["super-neurons", "logistic", "knn"])
+def test_any_read_out_can_be_taken_by_name(vlm: VLM, read_out: str, tmp_path: Path) -> None:
+    fitted = SuperNeuronClassifier(vlm, read_out=read_out).fit(bright_records(30))
+    records = bright_records(12, seed=1)
+    assert fitted.score(records) >= 0.9
+    fitted.save_pretrained(tmp_path / "clf")
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm)
+    np.testing.assert_array_equal(loaded.predict(records), fitted.predict(records))
+
+
 def test_labels_can_be_given_apart(vlm: VLM) -> None:
     bare = [replace(record, label=None) for record in bright_records(20)]
     given = [str(record.label) for record in bright_records(20)]

@@ -42,8 +42,9 @@ def demo(
     with step("opening the model"):
         vlm = open_vlm("demo")
     found, classifier = compare_depths(
-        vlm, records, others, batch_size=batch_size, seed=seed, steps=step
-    )
+        vlm, records, others, read_outs=("paper", "super-neurons"), batch_size=batch_size,
+        seed=seed, steps=step,
+    )  # fmt: skip
     classifier.save_pretrained(directory / "classifier")
     run = {"task": task, **found.as_dict()}
     write_atomically(directory / "run.json", _json(run))

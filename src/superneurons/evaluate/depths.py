@@ -19,7 +19,7 @@ from superneurons.vlm.model import VLM
 
 __all__ = ["compare_depths"]
 
-_ALL = "Super Neurons"
+_NAMES = {"paper": "Super Neurons, paper's rule", "super-neurons": "Super Neurons, improved"}
 
 
 def compare_depths(
@@ -27,6 +27,7 @@ def compare_depths(
     probe: Sequence[Record],
     test: Sequence[Record],
     *,
+    read_outs: Sequence[str] = ("paper",),
     depths: Iterable[int] = (1, 2, 4, 8),
     generate: bool = True,
     batch_size: int = 8,
@@ -34,7 +35,7 @@ def compare_depths(
     seed: int = 0,
     steps: Steps = silent,
 ) -> tuple[Comparison, SuperNeuronClassifier]:
-    """Fit the paper's rule with all layers and with few, and score everything on other records.
+    """Fit read-outs with all layers and with few, and score everything on other records.
 
     Every restriction to layers ≤ k is fitted and scored from one pass over the records. Times are
     measured apart, by really stopping there, at batch size 1.
@@ -45,8 +46,8 @@ def compare_depths(
         The whole model.
     probe, test
         Labelled records to fit and calibrate on, and others to score on.
-    depths
-        Exit layers to restrict the Super Neurons to; those the model doesn't have are left out.
+    read_outs, depths
+        What to fit, and the exit layers to restrict it to, where the model has them.
     generate
         Whether the base model also generates its answers to all test records.
     batch_size
@@ -57,7 +58,7 @@ def compare_depths(
     Returns
     -------
     comparison, classifier
-        The table, and the classifier of the row with all layers.
+        The table, and the first read-out fitted with all layers.
 
     Raises
     ------
@@ -67,21 +68,19 @@ def compare_depths(
     passes = run_passes(
         vlm, probe, test, generate=generate, batch_size=batch_size, seed=seed, steps=steps
     )
-    fitted = {_ALL: _fit(vlm, passes, None, seed)}
-    for depth in sorted(set(depths)):
-        if depth < vlm.n_layers:
-            fitted[f"{_ALL}, layers ≤ {depth}"] = _fit(vlm, passes, depth, seed)
+    fitted = _fit_all(vlm, passes, read_outs, depths, seed)
     with steps("timing") as told:
         calls = _calls(vlm, passes, fitted)
         timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
-    null = _fit(vlm, passes, None, seed, null=True)
+    first = next(iter(fitted.values()))
+    null = _fit(vlm, passes, read_outs[0], None, seed, null=True)
     rows = (
         *_rival_rows(vlm, passes, timings, seed),
         *(_row(name, classifier, passes, timings, seed) for name, classifier in fitted.items()),
-        _row(f"{_ALL}, shuffled labels", null, passes, {}, seed),
+        _row("Super Neurons, shuffled labels", null, passes, {}, seed),
     )
     setting = setting_of(vlm, test, repeats, seed) | _searched(passes)
-    return Comparison(rows, setting, _chance(passes, fitted[_ALL])), fitted[_ALL]
+    return Comparison(rows, setting, _chance(passes, first)), first
 
 
 def _searched(passes: Passes) -> dict[str, int]:
@@ -93,18 +92,39 @@ def _searched(passes: Passes) -> dict[str, int]:
 
 
 def _chance(passes: Passes, classifier: SuperNeuronClassifier) -> dict[str, float]:
-    best = classifier.read_out_.get_state().values["best_score_"]
+    learnt = classifier.read_out_.get_state().values
+    best = {"best_neuron_on_probing_set": learnt["best_score_"]} if "best_score_" in learnt else {}
     searched = passes.captured.flat.shape[1]
-    return {
-        "best_neuron_on_probing_set": float(str(best)),
-        "chance_maximum": chance_maximum(len(passes.probing.records), searched),
-    }
+    chance = chance_maximum(len(passes.probing.records), searched)
+    return {name: float(str(value)) for name, value in best.items()} | {"chance_maximum": chance}
+
+
+def _fit_all(
+    vlm: VLM, passes: Passes, read_outs: Sequence[str], depths: Iterable[int], seed: int
+) -> dict[str, SuperNeuronClassifier]:
+    """Fit each read-out with all layers, then with the first few."""
+    few = [depth for depth in sorted(set(depths)) if depth < vlm.n_layers]
+    fitted = {}
+    for read_out in read_outs:
+        name = _NAMES.get(read_out, read_out)
+        fitted[name] = _fit(vlm, passes, read_out, None, seed)
+        for depth in few:
+            fitted[f"{name}, layers ≤ {depth}"] = _fit(vlm, passes, read_out, depth, seed)
+    return fitted
 
 
 def _fit(
-    vlm: VLM, passes: Passes, max_layer: int | None, seed: int, *, null: bool = False
+    vlm: VLM,
+    passes: Passes,
+    read_out: str,
+    max_layer: int | None,
+    seed: int,
+    *,
+    null: bool = False,
 ) -> SuperNeuronClassifier:
-    classifier = SuperNeuronClassifier(vlm, max_layer=max_layer, random_state=seed)
+    classifier = SuperNeuronClassifier(
+        vlm, read_out=read_out, max_layer=max_layer, random_state=seed
+    )
     probing = passes.probing.shuffled(seed) if null else passes.probing
     return classifier.fit_captured(probing, passes.captured)
 

@@ -181,8 +181,11 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
     def fit_captured(self, probing: ProbingSet, captured: Captured) -> Self:
         """Fit on activations that were captured before, of the layers up to ``max_layer``."""
         X = captured.up_to(self.max_layer or self.vlm.n_layers)
-        params = {"random_state": self.random_state, **(self.read_out_params or {})}
-        read_out = make_read_out(self.read_out, **params)
+        read_out = make_read_out(self.read_out, **(self.read_out_params or {}))
+        known = {"random_state": self.random_state, "layer_width": self.vlm.hidden_size}
+        # What follows from model and classifier is set where a read-out wants it, unless given.
+        wanted = (known.keys() & read_out.get_params()) - (self.read_out_params or {}).keys()
+        read_out.set_params(**{name: known[name] for name in wanted})
         read_out.fit(X, probing.y, groups=probing.groups)
         self.neurons_ = neurons_of(read_out.neurons_, self.vlm.hidden_size)
         self.exit_layer_ = max(neuron.layer for neuron in self.neurons_)
