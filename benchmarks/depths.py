@@ -67,8 +67,8 @@ def main() -> None:
         probe = make_task(task, n=options.probe, split="probe", seed=options.seed)
         test = make_task(task, n=options.test, split="test", sprites=sprites, seed=options.seed)
         found, _ = compare_depths(
-            vlm, probe, test, read_outs=("paper", "super-neurons"), generate=options.generate, batch_size=options.batch_size,
-            seed=options.seed,
+            vlm, probe, test, read_outs=("paper", "super-neurons"), generate=options.generate,
+            batch_size=options.batch_size, seed=options.seed,
         )  # fmt: skip
         everything[task] = found.as_dict()
         options.out.write_text(json.dumps(everything, indent=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -22,10 +23,11 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
 def quiet() -> None:
     """Keep libraries' own chatter off the terminal, and print warnings in one line."""
-    from transformers.utils import logging
+    from transformers.utils import logging as chatter
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    chatter.set_verbosity_error()
+    chatter.disable_progress_bar()
     warnings.showwarning = _show  # type: ignore[assignment]  # never called by keyword
 
 
