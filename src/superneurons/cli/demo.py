@@ -18,7 +18,7 @@ _DEFAULT_OUT = Path("runs")
 
 
 def demo(
-    task: Annotated[str, typer.Option(help="One of `superneurons tasks list`.")] = "bigger",
+    task: Annotated[str, typer.Option(help="One of `superneurons tasks list`.")] = "dark",
     probe: Annotated[int, typer.Option(min=8, help="Labelled records to fit on.")] = 500,
     test: Annotated[int, typer.Option(min=8, help="Other records to score on.")] = 300,
     out: Annotated[

@@ -50,8 +50,6 @@ class TaskInfo:
         All answers; empty where each record brings its own options.
     parts
         The kinds of twins it is mixed from, in equal shares.
-    default
-        Whether it is the task that is used when none is named.
     """
 
     name: str
@@ -60,15 +58,12 @@ class TaskInfo:
     trained: bool
     labels: tuple[str, ...] = _LABELS
     parts: tuple[str, ...] = ()
-    default: bool = False
 
 
-def _scene_task(
-    name: str, description: str, kind: str, *parts: str, default: bool = False
-) -> TaskInfo:
+def _scene_task(name: str, description: str, kind: str, *parts: str) -> TaskInfo:
     known = KINDS[kind]
     labels = tuple(_SPOKEN.get(answer, answer) for answer in known.answers)
-    return TaskInfo(name, description, kind, known.trained, labels, parts or (name,), default)
+    return TaskInfo(name, description, kind, known.trained, labels, parts or (name,))
 
 
 _POPE = ("presence-random", "presence-popular", "presence-adversarial")
@@ -78,7 +73,6 @@ _ALL = (
         "Is a thing in the picture? POPE's three ways to ask, mixed",
         "presence",
         *_POPE,
-        default=True,
     ),
     _scene_task("presence-random", "… asking for any thing", "presence"),
     _scene_task("presence-popular", "… asking for common things", "presence"),
