@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from superneurons.errors import ModelError
+from superneurons.errors import DataError, ModelError, Problem
 from superneurons.task.images import open_image
 from superneurons.task.record import Record
 from superneurons.vlm.family import Family, part
@@ -153,22 +153,48 @@ class VLM:
         Raises
         ------
         DataError
-            When a picture cannot be read.
+            When a picture cannot be read, the processor refuses one (such as one that is too
+            narrow for it), or a question holds the model's own mark for a picture.
         """
         prompt = prompt or Prompt()
+        self._refuse_picture_marks(records)
         texts = [prompt.render(self.processor, r.question, len(r.images)) for r in records]
-        batch = self.processor(
-            images=[[open_image(image) for image in record.images] for record in records],
-            text=texts,
-            padding=True,
-            padding_side=padding_side,
-            add_special_tokens=adds_special_tokens(self.processor, texts[0]),
-            return_tensors="pt",
-        )
+        images = [[open_image(image) for image in record.images] for record in records]
+        try:
+            batch = self.processor(
+                images=images,
+                text=texts,
+                padding=True,
+                padding_side=padding_side,
+                add_special_tokens=adds_special_tokens(self.processor, texts[0]),
+                return_tensors="pt",
+            )
+        except ValueError as error:
+            raise DataError(
+                f"The model's processor refuses a picture or question: {error}",
+                where=f"records {records[0].id or 0} … {records[-1].id or len(records) - 1}",
+                mend="Change that picture or question, or leave its record out.",
+            ) from error
         mask = batch["attention_mask"]
         positions = torch.arange(mask.shape[1]).expand_as(mask)
         last = (positions * mask).argmax(dim=1)
         return Inputs({name: self._to_device(value) for name, value in batch.items()}, last)
+
+    def _refuse_picture_marks(self, records: Sequence[Record]) -> None:
+        """A mark for a picture within a question would take the place of a picture."""
+        number = cast(Any, self.model).config.image_token_id
+        mark = str(self.processor.tokenizer.convert_ids_to_tokens(number))
+        problems = [
+            Problem(record.id or f"record {index}", f"the question holds {mark!r}")
+            for index, record in enumerate(records)
+            if mark in record.question
+        ]
+        if problems:
+            raise DataError(
+                "Some questions hold the model's own mark for a picture.",
+                problems=problems,
+                mend=f"Leave {mark!r} out: the pictures are put before or after the question.",
+            )
 
     def _to_device(self, value: torch.Tensor) -> torch.Tensor:
         return value.to(self.device, self.dtype if value.is_floating_point() else None)
