@@ -40,7 +40,8 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
     share = successes / n
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    # Where all are right or all wrong one end is the share itself; rounding must not pass it by.
+    return max(0.0, min(share, float(centre - half))), min(1.0, max(share, float(centre + half)))
 
 
 def resampled_counts(
