@@ -29,6 +29,7 @@ from superneurons.probes.base import ReadOutState
 from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.card import card
 from superneurons.shortcut.schema import FORMAT, check_config
+from superneurons.task.unroll import NEGATIVE, POSITIVE
 from superneurons.vlm.fingerprint import fingerprint
 from superneurons.vlm.processor import processor_settings
 
@@ -213,7 +214,11 @@ def load(
         state = ReadOutState(arrays, config["read_out"]["values"])
         read_out = READ_OUTS[config["read_out"]["name"]]
         classifier.read_out_ = read_out.from_state(state, classes)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        # An answer to anything shows whether all that was learnt fits together.
+        trial = np.ones((1, len(classifier.neurons_)), dtype=np.float32)
+        if classifier.read_out_.predict_proba(trial).shape != (1, len(classes)):
+            raise ValueError("read_out.classes")
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise ArtefactError(
             f"The tensors of this classifier don't fit its configuration: {error!r}",
             where=str(directory / _TENSORS),
@@ -225,7 +230,30 @@ def load(
     classifier.classes_ = np.array(config["labels"], dtype=np.str_)
     classifier.probing_ = config["probing_set"]
     _refuse_mismatch(classifier, base, prompt)
+    _refuse_contradictions(classifier, config, directory)
     return classifier
+
+
+def _refuse_contradictions(
+    classifier: SuperNeuronClassifier, config: Mapping[str, Any], directory: Path
+) -> None:
+    """What is said twice, or follows from something else, must agree."""
+    width, layers = classifier.vlm.hidden_size, [neuron.layer for neuron in classifier.neurons_]
+    wanted = [NEGATIVE, POSITIVE] if classifier.unrolled_ else config["labels"]
+    inside = all(n.layer >= 1 and 0 <= n.index < width for n in classifier.neurons_)
+    checks = (
+        ("neurons", inside, f"not all in layers of {width}"),
+        ("exit_layer", max(layers) == classifier.exit_layer_, f"the deepest neuron: {max(layers)}"),
+        ("read_out.classes", config["read_out"]["classes"] == wanted, f"should be {wanted!r}"),
+    )
+    problems = [Problem(place, what) for place, right, what in checks if not right]
+    if problems:
+        raise ArtefactError(
+            "The parts of this classifier contradict each other.",
+            problems=problems,
+            where=str(directory),
+            mend="Fit and save the classifier again.",
+        )
 
 
 def _tensors(path: Path) -> dict[str, NDArray[Any]]:
