@@ -67,3 +67,49 @@ def test_the_longer_of_two_labels_wins_at_the_same_place() -> None:
 @given(label=st.sampled_from(["no", "yes"]), tail=st.text(alphabet="abc .,!", max_size=12))
 def test_an_answer_that_starts_with_its_label_is_understood(label: str, tail: str) -> None:
     assert parse_answer(f"{label} {tail}", ["no", "yes"]) == label
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "label"),
+    [
+        ("I would say C++.", ["C", "C++"], "C++"),
+        ("It is (b).", ["(a)", "(b)"], "(b)"),
+        ("Sie ist GRÜN!", ["grün", "rot"], "grün"),
+        ("a stop sign, not a yield sign", ["stop sign", "yield sign"], "stop sign"),
+        ("3.5 metres", ["3", "3.5"], "3.5"),
+        ("both yes and no", ["no", "yes"], "yes"),
+        ("left-hand", ["left", "left-hand"], "left-hand"),
+    ],
+)
+def test_labels_with_spaces_and_marks_are_found(text: str, labels: list[str], label: str) -> None:
+    assert parse_answer(text, labels) == label
+    assert parse_answer(text, labels[::-1]) == label
+
+
+@given(logits=st.lists(st.floats(-20, 20), min_size=6, max_size=6), shift=st.floats(-5, 5))
+def test_pooling_follows_a_shift_and_never_falls_below_the_best_spelling(
+    logits: list[float], shift: float
+) -> None:
+    words = LabelWords(("a", "b"), ((0, 2, 4), (1, 3)))
+    row = torch.tensor([logits], dtype=torch.float64)
+    pooled = words.pool(row)
+    assert pooled[0, 0] >= row[0, [0, 2, 4]].max()
+    assert pooled[0, 1] <= row[0, [1, 3]].max() + torch.log(torch.tensor(2.0)) + 1e-9
+    torch.testing.assert_close(words.pool(row + shift), pooled + shift)
+
+
+def test_label_words_come_in_the_order_asked(vlm: VLM, records: list[Record]) -> None:
+    logits = vlm.last_states(vlm.encode(records[:2]), logits=True).logits
+    assert logits is not None
+    one, other = (label_words(vlm.processor, labels) for labels in (["no", "yes"], ["yes", "no"]))
+    assert one.labels == other.labels[::-1]
+    assert torch.equal(one.pool(logits), other.pool(logits).flip(1))
+
+
+def test_generation_of_a_batch_is_that_of_each(vlm: VLM, records: list[Record]) -> None:
+    together = generate_answers(vlm, vlm.encode(records[:3], padding_side="left"))
+    alone = [
+        generate_answers(vlm, vlm.encode([record], padding_side="left"))[0]
+        for record in records[:3]
+    ]
+    assert together == alone

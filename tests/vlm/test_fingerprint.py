@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from superneurons.vlm.fingerprint import fingerprint
 from superneurons.vlm.model import VLM
@@ -34,3 +37,49 @@ def test_what_comes_after_the_exit_does_not_matter(tmp_path: Path) -> None:
     after = [fingerprint(vlm, depth) for depth in (2, 3)]
     assert after[0] == before[0]
     assert after[1] != before[1]
+
+
+@pytest.fixture
+def tied(tmp_path: Path) -> VLM:
+    """A model whose head is its embedding, stored once."""
+    path = save_llava(tmp_path / "tied")
+    config = json.loads((path / "config.json").read_text())
+    config["tie_word_embeddings"] = config["text_config"]["tie_word_embeddings"] = True
+    (path / "config.json").write_text(json.dumps(config))
+    tensors = load_file(path / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if "lm_head" not in name}
+    assert len(kept) == len(tensors) - 1
+    save_file(kept, path / "model.safetensors", {"format": "pt"})
+    return open_vlm(str(path), device="cpu")
+
+
+def test_tied_embeddings_count_once_and_are_cut_alike(tied: VLM, llava: VLM) -> None:
+    head = tied.model.get_output_embeddings().weight  # type: ignore[operator]
+    assert head is tied.model.get_input_embeddings().weight  # type: ignore[operator]
+    # the head isn't among what runs up to a layer, so how it is stored doesn't matter
+    assert fingerprint(tied, 2) == fingerprint(llava, 2)
+    assert fingerprint(tied.truncated(2), 2) == fingerprint(tied, 2)
+
+
+def test_each_part_that_runs_counts(tmp_path: Path) -> None:
+    vlm = open_vlm(str(save_llava(tmp_path / "model")), device="cpu")
+    parts = {
+        "vision": vlm.model.get_submodule(vlm.family.vision[0]),
+        "projector": vlm.model.get_submodule(vlm.family.projector[0]),
+        "embeddings": vlm.model.get_input_embeddings(),  # type: ignore[operator]
+        "first layer": vlm.layers[0],
+    }
+    found = {"as opened": fingerprint(vlm, 1)}
+    for name, module in parts.items():
+        with torch.no_grad():
+            next(module.parameters()).mul_(1.5)
+        found[name] = fingerprint(vlm, 1)
+    assert len(set(found.values())) == len(found)
+
+
+def test_the_head_does_not_count(tmp_path: Path) -> None:
+    vlm = open_vlm(str(save_llava(tmp_path / "model")), device="cpu")
+    before = fingerprint(vlm, 4)
+    with torch.no_grad():
+        vlm.model.get_output_embeddings().weight.zero_()  # type: ignore[operator]
+    assert fingerprint(vlm, 4) == before

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from superneurons.errors import ModelError
+from superneurons.errors import DataError, ModelError
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +99,101 @@ def test_copying_an_estimator_does_not_copy_a_model(vlm: VLM) -> None:
 def test_its_repr_is_short(vlm: VLM) -> None:
     assert "4 layers, first 2 kept" in repr(vlm.truncated(2))
     assert len(repr(vlm)) < 250
+
+
+def picture(mode: str) -> Image.Image:
+    """Something that every mode can show: black and white halves."""
+    halves = Image.new("L", (28, 20), 255)
+    halves.paste(0, (0, 0, 14, 20))
+    return halves.convert("RGB").convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "RGBA", "LA", "YCbCr", "HSV"])
+def test_the_mode_of_a_picture_does_not_matter(vlm: VLM, mode: str) -> None:
+    plain, other = (
+        vlm.last_states(vlm.encode([Record((picture(m),), "Is it bright?")])).residual
+        for m in ("RGB", mode)
+    )
+    torch.testing.assert_close(other, plain, atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("form", ["png", "bmp", "gif", "tiff", "webp"])
+def test_a_picture_by_path_is_the_picture(vlm: VLM, tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"picture.{form}"
+    picture("RGB").save(path, **({"lossless": True} if form == "webp" else {}))
+    shown, named = (
+        vlm.last_states(vlm.encode([Record((source,), "Why?")])).residual
+        for source in (picture("RGB"), path)
+    )
+    assert torch.equal(shown, named)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (3, 50), (50, 3), (300, 200)])
+def test_pictures_of_any_size_can_be_shown(vlm: VLM, size: tuple[int, int]) -> None:
+    one = Record((Image.new("RGB", size, "red"),), "Is it red?")
+    other = Record((Image.new("RGB", size, "blue"),), "Is it red?")
+    states = vlm.last_states(vlm.encode([one, other])).residual
+    assert states.isfinite().all()
+    assert not torch.allclose(states[0], states[1])
+
+
+def test_every_picture_of_a_record_counts_and_so_does_their_order(
+    vlm: VLM, records: list[Record]
+) -> None:
+    dark, bright = records[0].images[0], records[1].images[0]
+    asked = [Record(pictures, "Same?") for pictures in ((dark, bright), (bright, dark), (dark,))]
+    states = [vlm.last_states(vlm.encode([record])).residual for record in asked]
+    assert not torch.allclose(states[0], states[1])
+    assert not torch.allclose(states[0], states[2])
+
+
+def test_the_question_counts_in_either_order(vlm: VLM, records: list[Record]) -> None:
+    bright, dark = records[0], replace(records[0], question="Is it dark?")
+    for order in ("picture-first", "question-first"):
+        prompt = Prompt(order)  # type: ignore[arg-type]
+        states = vlm.last_states(vlm.encode([bright, dark], prompt)).residual
+        assert not torch.allclose(states[0], states[1])
+    first = vlm.last_states(vlm.encode([bright])).residual
+    last = vlm.last_states(vlm.encode([bright], Prompt("question-first"))).residual
+    assert not torch.allclose(first, last)
+
+
+@pytest.mark.parametrize(
+    "question", ["Ist es grün? 是不是?", "¿Está allí? 🙂", "a" * 400, "{x} %s"]
+)
+def test_any_text_is_a_question(vlm: VLM, records: list[Record], question: str) -> None:
+    asked = [replace(records[0], question=question), records[1]]
+    states = vlm.last_states(vlm.encode(asked)).residual
+    assert states.isfinite().all()
+    alone = vlm.last_states(vlm.encode(asked[:1])).residual
+    torch.testing.assert_close(states[:1], alone, atol=2e-4, rtol=2e-4)
+
+
+def test_a_mark_for_a_picture_within_a_question_is_refused(vlm: VLM, records: list[Record]) -> None:
+    token = vlm.model.config.image_token_id
+    mark = vlm.processor.tokenizer.convert_ids_to_tokens(token)
+    marked = replace(records[1], question=f"{mark}\nIs it bright?")
+    with pytest.raises(DataError, match="own mark for a picture") as caught:
+        vlm.encode([records[0], marked, replace(marked, id="")])
+    assert [p.where for p in caught.value.problems] == ["bright:1", "record 2"]
+    assert mark in str(caught.value.mend)
+
+
+def test_a_picture_that_the_processor_refuses_is_said(vlm: VLM) -> None:
+    strip = Record((Image.new("RGB", (1000, 2)),), "Is it bright?", id="a.jsonl:7")
+    if vlm.family.picture_tokens is None:  # squeezed into a square, whatever its shape
+        assert len(vlm.encode([strip])) == 1
+    else:
+        with pytest.raises(DataError, match="aspect ratio") as caught:
+            vlm.encode([strip])
+        assert "a.jsonl:7" in str(caught.value)
+
+
+def test_threads_do_not_disturb_each_other(vlm: VLM, records: list[Record]) -> None:
+    models = [vlm, vlm.truncated(2), vlm.truncated(3)] * 3
+    inputs = [vlm.encode([records[i]]) for i in range(9)]
+    alone = [m.last_states(i).residual for m, i in zip(models, inputs, strict=True)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda m, i: m.last_states(i).residual, models, inputs))
+    for one, other in zip(alone, together, strict=True):
+        assert torch.equal(one, other)

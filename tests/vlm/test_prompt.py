@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from superneurons.errors import ModelError
 from superneurons.vlm.model import VLM
+from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.prompt import Prompt
+from tiny_models import save_llava
 
 
 def test_the_order_decides_what_comes_first(vlm: VLM) -> None:
@@ -48,3 +52,28 @@ def test_special_tokens_are_not_added_twice(vlm: VLM, monkeypatch: pytest.Monkey
 
     assert not adds_special_tokens(vlm.processor, rendered)
     assert adds_special_tokens(vlm.processor, rendered.removeprefix("<s>"))
+
+
+@pytest.mark.parametrize("question", ["{question}", "{{ 1 }}", "<b>?</b>", "Größe?\nZeile 2"])
+def test_a_question_is_put_in_as_it_is(vlm: VLM, question: str) -> None:
+    rendered = Prompt().render(vlm.processor, question)
+    assert rendered == Prompt().frame(vlm.processor).replace("{question}", question)
+
+
+def test_the_digest_is_that_of_the_prompt_and_not_of_the_weights(
+    llava: VLM, tmp_path: Path
+) -> None:
+    other = open_vlm(str(save_llava(tmp_path / "other", seed=3, layers=2)), device="cpu")
+    half = open_vlm(llava.name, device="cpu", dtype="float16")
+    for order in ("picture-first", "question-first"):
+        prompt = Prompt(order)  # type: ignore[arg-type]
+        digest = prompt.digest(llava.processor)
+        assert digest == prompt.digest(other.processor) == prompt.digest(half.processor)
+        assert len(digest) == 64
+
+
+def test_the_digest_follows_the_tokens(llava: VLM) -> None:
+    changed = open_vlm(llava.name, device="cpu")
+    changed.processor.tokenizer.add_tokens(["assistant"])
+    assert Prompt().frame(changed.processor) == Prompt().frame(llava.processor)
+    assert Prompt().digest(changed.processor) != Prompt().digest(llava.processor)

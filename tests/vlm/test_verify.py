@@ -5,6 +5,7 @@ import torch
 
 from superneurons.errors import ModelError
 from superneurons.vlm.model import VLM
+from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.verify import require_verified, verify
 
 
@@ -44,3 +45,16 @@ def test_a_layer_that_depends_on_later_ones_fails(
     with pytest.raises(ModelError) as caught:
         require_verified(llava)
     assert any("cut off after layer 1" in problem.where for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_passes_too(vlm: VLM, dtype: str) -> None:
+    require_verified(open_vlm(vlm.name, device="cpu", dtype=dtype))
+
+
+def test_activations_that_are_not_finite_fail(llava: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = llava.layers[-1]
+    forward = last.forward
+    monkeypatch.setattr(last, "forward", lambda *a, **k: forward(*a, **k) * torch.inf)
+    failed = [check.name for check in verify(llava) if not check.passed]
+    assert "activations are finite" in failed
