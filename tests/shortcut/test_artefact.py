@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from pictures import bright_records, coloured
 from superneurons.errors import ArtefactError, MismatchError, OutputError
@@ -142,3 +144,178 @@ def test_a_place_that_cannot_be_written_is_noticed_early(tmp_path: Path) -> None
         check_output(tmp_path / "file" / "clf")
     check_output(tmp_path / "new" / "clf")
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def tamper(directory: Path, path: str, value: Any) -> None:
+    """Set one field of the configuration; a dotted path."""
+    config = json.loads((directory / "config.json").read_text())
+    *way, last = path.split(".")
+    inner = config
+    for name in way:
+        inner = inner[name]
+    inner[last] = value
+    (directory / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("format", 999),
+        ("format", "1"),
+        ("base_model.family", "BLIP"),
+        ("base_model.dtype", "float16"),
+        ("base_model.hidden_size", 64),
+        ("base_model.fingerprint", "0" * 64),
+        ("base_model.processor", {}),
+        ("base_model.processor.image_mean", [0, 0, 0]),
+        ("base_model", None),
+        ("prompt.sha256", "0" * 64),
+        ("prompt.order", 1),
+        ("labels", ["no", "maybe"]),
+        ("labels", ["yes", "no"]),
+        ("labels", []),
+        ("labels", "no, yes"),
+        ("unrolled", "false"),
+        ("unrolled", 0),
+        ("question", ["Is it bright?"]),
+        ("read_out.name", "logistic"),
+        ("read_out.name", None),
+        ("read_out.classes", ["no"]),
+        ("read_out.classes", ["no", "yes", "maybe"]),
+        ("read_out.classes", ["no", "maybe"]),
+        ("read_out.values", {}),
+        ("read_out.values.parameters", {"depth": 3}),
+        ("read_out.values.n_features_in_", 4096),
+        ("exit_layer", 0),
+        ("exit_layer", -1),
+        ("exit_layer", 99),
+        ("exit_layer", 2.5),
+        ("settings", []),
+        ("site.kind", 3),
+    ],
+)
+def test_a_changed_field_is_refused_with_its_place(
+    saved: Path, llava: VLM, path: str, value: Any
+) -> None:
+    tamper(saved, path, value)
+    with pytest.raises(ArtefactError) as caught:
+        SuperNeuronClassifier.from_pretrained(saved, llava)
+    assert caught.value.mend
+    assert caught.value.where or caught.value.problems
+
+
+def test_another_prompt_order_in_the_settings_is_refused(saved: Path, llava: VLM) -> None:
+    tamper(saved, "settings.prompt_order", "question-first")
+    with pytest.raises(MismatchError) as caught:
+        SuperNeuronClassifier.from_pretrained(saved, llava)
+    assert [problem.where for problem in caught.value.problems] == ["prompt"]
+
+
+@pytest.mark.parametrize("field", ["versions", "base_model", "prompt", "labels", "read_out"])
+def test_a_missing_field_is_named(saved: Path, field: str) -> None:
+    config = json.loads((saved / "config.json").read_text())
+    del config[field]
+    (saved / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ArtefactError) as caught:
+        read_config(saved)
+    assert [(p.where, p.what) for p in caught.value.problems] == [
+        (f"config.json: {field}", "missing")
+    ]
+
+
+@pytest.mark.parametrize(
+    "neurons",
+    [
+        [[1, 999]],
+        [[1, -1]],
+        [[0, 3]],
+        [[99, 0]],
+        [[1, 2, 3]],
+        [],
+    ],
+)
+def test_neurons_that_are_not_there_are_refused(
+    saved: Path, llava: VLM, neurons: list[list[int]]
+) -> None:
+    path = saved / "classifier.safetensors"
+    tensors = load_file(path)
+    n = len(tensors["neurons"])
+    width = len(neurons[0]) if neurons else 2
+    changed = np.array(neurons * n if neurons else [], dtype=np.int64).reshape(-1, width)
+    save_file({**tensors, "neurons": changed}, path)
+    with pytest.raises(ArtefactError):
+        SuperNeuronClassifier.from_pretrained(saved, llava)
+
+
+@pytest.mark.parametrize("read_out", ["paper", "super-neurons", "logistic", "knn"])
+def test_a_lost_tensor_is_refused(llava: VLM, tmp_path: Path, read_out: str) -> None:
+    fitted = SuperNeuronClassifier(llava, read_out=read_out, max_layer=2).fit(bright_records(24))
+    fitted.save_pretrained(tmp_path / "clf")
+    path = tmp_path / "clf" / "classifier.safetensors"
+    tensors = load_file(path)
+    for lost in tensors:
+        save_file({name: value for name, value in tensors.items() if name != lost}, path)
+        with pytest.raises(ArtefactError):
+            SuperNeuronClassifier.from_pretrained(tmp_path / "clf", llava)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_remembered(llava: VLM, tmp_path: Path, dtype: str) -> None:
+    half = open_vlm(llava.name, device="cpu", dtype=dtype)
+    fitted = SuperNeuronClassifier(half).fit(bright_records(40))
+    assert fitted.score(bright_records(20, seed=1)) >= 0.85
+    fitted.save_pretrained(tmp_path / "clf")
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu")
+    assert loaded.vlm.dtype == half.dtype
+    records = bright_records(8, seed=2)
+    assert loaded.predict_proba(records).tolist() == fitted.predict_proba(records).tolist()
+    with pytest.raises(MismatchError) as caught:
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", llava)
+    assert "base_model.dtype" in [problem.where for problem in caught.value.problems]
+
+
+def test_the_prompt_order_is_kept_and_another_is_refused(vlm: VLM, tmp_path: Path) -> None:
+    records = bright_records(24)
+    fitted = SuperNeuronClassifier(vlm, prompt_order="question-first").fit(records)
+    fitted.save_pretrained(tmp_path / "clf")
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm)
+    assert loaded.prompt_order == "question-first"
+    assert loaded.predict_proba(records).tolist() == fitted.predict_proba(records).tolist()
+    with pytest.raises(MismatchError, match="prompt"):
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm, prompt_order="picture-first")
+
+
+def test_labels_and_questions_in_any_script_come_back(llava: VLM, tmp_path: Path) -> None:
+    words = {"yes": "да – «светлая»", "no": "нет 🙂 / «тёмная»"}
+    records = [
+        replace(r, question="Картинка светлая? 亮吗?", label=words[str(r.label)])
+        for r in bright_records(24)
+    ]
+    SuperNeuronClassifier(llava).fit(records).save_pretrained(tmp_path / "clf")
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", llava)
+    assert loaded.classes_.tolist() == sorted(words.values())
+    assert loaded.question_ == "Картинка светлая? 亮吗?"
+    assert loaded.score(records) >= 0.9
+    assert "светлая" in (tmp_path / "clf" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_moved_directory_loads_and_its_readme_is_not_needed(
+    saved: Path, llava: VLM, tmp_path: Path
+) -> None:
+    records = bright_records(6, seed=1)
+    before = SuperNeuronClassifier.from_pretrained(saved, llava).predict_proba(records)
+    moved = tmp_path / "some where" / "größer"
+    moved.parent.mkdir()
+    saved.rename(moved)
+    (moved / "README.md").unlink()
+    after = SuperNeuronClassifier.from_pretrained(moved, llava).predict_proba(records)
+    np.testing.assert_array_equal(before, after)
+
+
+def test_saving_what_was_loaded_gives_the_same_bytes(
+    saved: Path, llava: VLM, tmp_path: Path
+) -> None:
+    loaded = SuperNeuronClassifier.from_pretrained(saved, llava)
+    loaded.save_pretrained(tmp_path / "again")
+    for file in saved.iterdir():
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()

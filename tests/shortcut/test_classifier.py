@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from pictures import bright_records, coloured
 from superneurons.activations.capture import capture
-from superneurons.errors import DataError, ModelError
+from superneurons.errors import DataError, MismatchError, ModelError
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
 
@@ -161,3 +163,163 @@ def test_the_order_of_records_does_not_matter(llava: VLM) -> None:
     one = SuperNeuronClassifier(llava, batch_size=1).fit(records)
     two = SuperNeuronClassifier(llava, batch_size=1).fit([records[i] for i in order])
     assert one.neurons_ == two.neurons_
+
+
+def pairs(n: int, seed: int = 0) -> list[Record]:
+    """Two pictures each: is the first the brighter one?"""
+    rng = np.random.default_rng(seed)
+    records = []
+    for i in range(n):
+        levels = (190, 60) if i % 2 else (60, 190)
+        pictures = tuple(
+            Image.fromarray(rng.normal(level, 8, (24, 24, 3)).clip(0, 255).astype(np.uint8))
+            for level in levels
+        )
+        label = "yes" if i % 2 else "no"
+        records.append(Record(pictures, "Is the first brighter?", label, id=str(i)))
+    return records
+
+
+def test_several_pictures_are_asked_about_together(vlm: VLM, tmp_path: Path) -> None:
+    records, others = pairs(32), pairs(16, seed=1)
+    fitted = SuperNeuronClassifier(vlm).fit(records)
+    # only the order of the two tells the answers apart
+    assert fitted.score(others) >= 0.8
+    assert fitted.probing_["groups"] == 32
+    fitted.save_pretrained(tmp_path / "clf")
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm)
+    assert loaded.predict_proba(others).tolist() == fitted.predict_proba(others).tolist()
+
+
+def test_records_with_one_and_with_two_pictures_mix(vlm: VLM) -> None:
+    mixed = [r for pair in zip(pairs(16), bright_records(16), strict=True) for r in pair]
+    fitted = SuperNeuronClassifier(vlm, batch_size=5).fit(mixed)
+    assert fitted.question_ is None
+    answers = list(fitted.answers(mixed))
+    assert [answer.id for answer in answers] == [record.id for record in mixed]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA"])
+def test_answers_do_not_hang_on_the_mode_of_a_picture(
+    fitted: SuperNeuronClassifier, mode: str, tmp_path: Path
+) -> None:
+    grey = [
+        replace(r, images=(r.images[0].convert("L").convert("RGB"),))  # type: ignore[union-attr]
+        for r in bright_records(8, seed=6)
+    ]
+    converted = []
+    for number, record in enumerate(grey):
+        path = tmp_path / f"{number}.tiff"
+        record.images[0].convert(mode).save(path)  # type: ignore[union-attr]
+        converted.append(replace(record, images=(path,)))
+    assert fitted.predict(converted).tolist() == fitted.predict(grey).tolist()
+
+
+def test_pictures_by_path_and_opened_are_answered_alike(
+    fitted: SuperNeuronClassifier, tmp_path: Path
+) -> None:
+    opened = bright_records(6, seed=3)
+    named = []
+    for number, record in enumerate(opened):
+        record.images[0].save(tmp_path / f"{number}.png")  # type: ignore[union-attr]
+        named.append(replace(record, images=(tmp_path / f"{number}.png",)))
+    assert fitted.predict_proba(named).tolist() == fitted.predict_proba(opened).tolist()
+
+
+def test_no_records_have_no_answers(fitted: SuperNeuronClassifier) -> None:
+    assert list(fitted.answers([])) == []
+    assert fitted.predict([]).shape == (0,)
+    assert fitted.predict_proba([]).shape == (0, 2)
+
+
+def test_the_order_of_options_does_not_matter(vlm: VLM) -> None:
+    fitted = SuperNeuronClassifier(vlm, max_layer=2).fit(coloured(24, options=True))
+    records = coloured(9, options=True)
+    turned = [replace(r, options=(r.options or ())[::-1]) for r in records]
+    for one, other in zip(fitted.answers(records), fitted.answers(turned), strict=True):
+        assert set(one.probabilities) == set(other.probabilities)
+        for option, share in one.probabilities.items():
+            assert other.probabilities[option] == pytest.approx(share, abs=0.02)
+
+
+def test_an_option_less_leaves_the_order_of_the_others(llava: VLM) -> None:
+    fitted = SuperNeuronClassifier(llava).fit(coloured(24))
+    records = coloured(6)
+    fewer = [replace(r, options=("green", "red"), label=None) for r in records]
+    for full, part in zip(fitted.answers(records), fitted.answers(fewer), strict=True):
+        assert set(part.probabilities) == {"green", "red"}
+        assert sum(part.probabilities.values()) == pytest.approx(1)
+        gap = full.probabilities["green"] - full.probabilities["red"]
+        if abs(gap) > 0.02:
+            leads = part.probabilities["green"] - part.probabilities["red"]
+            assert np.sign(leads) == np.sign(gap)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_unrolled_answers_do_not_depend_on_the_batch(llava: VLM, batch_size: int) -> None:
+    fitted = SuperNeuronClassifier(llava, batch_size=8).fit(coloured(24))
+    records = coloured(7)
+    expected = fitted.predict_proba(records)
+    fitted.set_params(batch_size=batch_size)
+    np.testing.assert_allclose(fitted.predict_proba(records), expected, atol=0.02)
+
+
+def test_stored_activations_belong_to_a_depth(llava: VLM, tmp_path: Path) -> None:
+    records = bright_records(20)
+    plain = SuperNeuronClassifier(llava, max_layer=2).fit(records)
+    stored = SuperNeuronClassifier(llava, max_layer=2, activations=tmp_path / "a")
+    assert stored.fit(records).neurons_ == plain.neurons_
+    assert stored.fit(records).exit_layer_ <= 2
+    assert stored.probing_["neurons_searched"] == 64
+    with pytest.raises(MismatchError, match="layers"):
+        clone(stored).set_params(max_layer=3).fit(records)
+    with pytest.raises(MismatchError, match="prompt"):
+        clone(stored).set_params(prompt_order="question-first").fit(records)
+
+
+def test_stored_activations_serve_any_read_out(llava: VLM, tmp_path: Path) -> None:
+    records = bright_records(24)
+    for read_out in ("paper", "super-neurons", "logistic"):
+        stored = SuperNeuronClassifier(llava, read_out=read_out, activations=tmp_path / "a")
+        plain = SuperNeuronClassifier(llava, read_out=read_out)
+        assert stored.fit(records).neurons_ == plain.fit(records).neurons_
+
+
+def test_fitting_again_forgets_what_was_learnt(llava: VLM) -> None:
+    classifier = SuperNeuronClassifier(llava, max_layer=2)
+    classifier.fit(coloured(24))
+    again = classifier.fit(bright_records(24))
+    fresh = SuperNeuronClassifier(llava, max_layer=2).fit(bright_records(24))
+    assert again.neurons_ == fresh.neurons_
+    assert again.classes_.tolist() == ["no", "yes"]
+    assert not again.unrolled_
+
+
+def test_the_base_model_answers_as_before(vlm: VLM) -> None:
+    records = bright_records(4)
+    before = vlm.last_states(vlm.encode(records), logits=True)
+    SuperNeuronClassifier(vlm, max_layer=2).fit(bright_records(20)).predict(records)
+    after = vlm.last_states(vlm.encode(records), logits=True)
+    assert torch.equal(before.residual, after.residual)
+    assert before.logits is not None
+    assert after.logits is not None
+    assert torch.equal(before.logits, after.logits)
+
+
+def test_progress_is_told_to_the_end(llava: VLM) -> None:
+    told: list[tuple[int, int]] = []
+    SuperNeuronClassifier(llava, max_layer=1).fit(
+        bright_records(20), progress=lambda done, total: told.append((done, total))
+    )
+    assert told[-1] == (20, 20)
+    assert told == sorted(told)
+
+
+def test_unbalanced_records_are_all_used_when_asked(llava: VLM) -> None:
+    records = [r for i, r in enumerate(bright_records(30)) if i % 2 or i < 12]
+    kept, dropped = (
+        SuperNeuronClassifier(llava, max_layer=1, balanced=b).fit(records) for b in (False, True)
+    )
+    assert kept.probing_["questions"] == len(records) == 21
+    assert dropped.probing_["questions"] == 12
+    assert kept.probing_["records"] == dropped.probing_["records"] == 21
