@@ -10,7 +10,7 @@ demo: install
 	$(BIN)/superneurons demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: install
 	$(BIN)/ruff check .

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
+
+# Tests run side by side, and tiny models gain nothing from threads; programs started by tests too.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 import torch
@@ -14,7 +18,7 @@ from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 from tiny_models import SAVERS
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
