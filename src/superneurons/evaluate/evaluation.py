@@ -170,12 +170,12 @@ def _at(records: Sequence[Record], indices: NDArray[np.int64]) -> list[Record]:
 def _folds(
     records: Sequence[Record], truth: Sequence[str], seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Split into folds that keep groups whole; none where some fold would lack a label."""
+    """Split into folds that keep groups whole; none for one label, or where a fold lacks one."""
     groups, labels = group_ids(records), np.array(truth)
     n_folds = min(
         _FOLDS, len(np.unique(groups)), *np.unique(labels, return_counts=True)[1].tolist()
     )
-    if n_folds < 2:
+    if n_folds < 2 or len(np.unique(labels)) < 2:
         return []
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     parts = list(splitter.split(labels, labels, groups))
