@@ -125,3 +125,53 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     write_atomically(tmp_path / "a", b"two")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"two"
+
+
+def test_the_same_questions_in_another_order_are_something_else(
+    llava: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    capture_to_store(llava, forty[:4], tmp_path, batch_size=2)
+    for others in (forty[3::-1], forty[:3], [*forty[:3], forty[4]]):
+        with pytest.raises(MismatchError, match=r"plan\.json: (records|n)"):
+            capture_to_store(llava, others, tmp_path, batch_size=2)
+
+
+def test_labels_and_names_may_change(llava: VLM, forty: list[Record], tmp_path: Path) -> None:
+    first = capture_to_store(llava, forty[:4], tmp_path, batch_size=2)
+    others = [replace(r, label="maybe", id=f"new {i}") for i, r in enumerate(forty[:4])]
+    with patch.object(store, "capture", side_effect=AssertionError):
+        again = capture_to_store(llava, others, tmp_path, batch_size=2)
+    assert np.array_equal(first.activations, again.activations)
+
+
+@pytest.mark.parametrize("field", ["records", "n", "layers", "width", "batch_size", "model"])
+def test_each_field_of_a_plan_counts(
+    llava: VLM, forty: list[Record], tmp_path: Path, field: str
+) -> None:
+    capture_to_store(llava, forty[:2], tmp_path)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, field: "other"}))
+    with pytest.raises(MismatchError) as caught:
+        capture_to_store(llava, forty[:2], tmp_path)
+    assert [problem.where for problem in caught.value.problems] == [f"plan.json: {field}"]
+
+
+def test_two_pictures_are_not_one_after_the_other(
+    llava: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    one, two = forty[0].images[0], forty[1].images[0]
+    capture_to_store(llava, [Record((one, two), "Same?")], tmp_path / "a")
+    with pytest.raises(MismatchError):
+        capture_to_store(llava, [Record((two, one), "Same?")], tmp_path / "a")
+
+
+def test_progress_counts_what_was_there_too(
+    llava: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        told: list[tuple[int, int]] = []
+        capture_to_store(
+            llava.truncated(1), forty, tmp_path, batch_size=2,
+            progress=lambda done, total, told=told: told.append((done, total)),
+        )  # fmt: skip
+        assert told == [(16, 40), (32, 40), (40, 40)]

@@ -46,3 +46,25 @@ def test_brier_is_scikit_learns_and_ece_is_bounded(n, n_classes, seed) -> None:
     theirs = brier_score_loss(codes, p[:, 1] if n_classes == 2 else p, labels=labels)
     assert ours == pytest.approx(theirs)
     assert 0 <= expected_calibration_error(p, codes) <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(1, 40), n_classes=st.integers(2, 4), seed=st.integers(0, 999))
+def test_neither_hangs_on_the_order_and_certainty_is_the_extreme(n, n_classes, seed) -> None:
+    p, codes = drawn(n, n_classes, seed)
+    codes = np.minimum(codes, n_classes - 1)
+    order = np.random.default_rng(seed).permutation(n)
+    for measure in (brier_score, expected_calibration_error):
+        assert measure(p[order], codes[order]) == pytest.approx(measure(p, codes))
+        assert measure(np.eye(n_classes)[codes], codes) == 0
+        wrong = np.eye(n_classes)[(codes + 1) % n_classes]
+        worst = 1.0 if measure is expected_calibration_error or n_classes == 2 else 2.0
+        assert measure(wrong, codes) == worst
+
+
+@pytest.mark.parametrize("n_bins", [1, 2, 15, 100])
+def test_fewer_bins_never_find_more(n_bins) -> None:
+    p, codes = drawn(500, 3)
+    one = expected_calibration_error(p, codes, n_bins=1)
+    assert one <= expected_calibration_error(p, codes, n_bins=n_bins) + 1e-12
+    assert one == pytest.approx(abs((p.argmax(axis=1) == codes).mean() - p.max(axis=1).mean()))

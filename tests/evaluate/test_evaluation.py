@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,3 +89,43 @@ def test_more_than_two_answers(llava: VLM, options: bool) -> None:
     ours = found.rows[-1].scores
     assert ours is not None
     assert ours.n == 12
+
+
+@pytest.mark.parametrize("label", ["no", "yes"])
+def test_records_of_one_class_are_scored_without_nan(
+    fitted: SuperNeuronClassifier, label: str
+) -> None:
+    records = [r for r in bright_records(24, seed=1) if r.label == label]
+    found = evaluate_classifier(fitted, records, repeats=1)
+    rows = {row.name: row for row in found.rows}
+    ours = rows["Super Neurons"].scores
+    assert ours is not None
+    assert ours.accuracy == ours.balanced_accuracy == fitted.score(records)
+    assert ours.majority == 1
+    assert list(ours.recall) == [label]
+    json.dumps(found.as_dict(), allow_nan=False)
+
+
+def test_questions_on_one_picture_widen_the_interval(fitted: SuperNeuronClassifier) -> None:
+    alone = bright_records(24, seed=7)
+    grouped = [replace(r, group=f"series {i // 6}") for i, r in enumerate(alone)]
+    one, other = (
+        evaluate_classifier(fitted, records, rivals=False, repeats=1).rows[-1].scores
+        for records in (alone, grouped)
+    )
+    assert one is not None
+    assert other is not None
+    assert one.accuracy == other.accuracy
+    assert one.balanced_accuracy == other.balanced_accuracy
+
+
+def test_the_order_of_records_changes_no_score(fitted: SuperNeuronClassifier) -> None:
+    records = bright_records(16, seed=8)
+    one, other = (
+        evaluate_classifier(fitted, given, rivals=False, repeats=1).rows[-1].scores
+        for given in (records, records[::-1])
+    )
+    assert one is not None
+    assert other is not None
+    assert one.accuracy == other.accuracy
+    assert one.balanced_accuracy_interval == other.balanced_accuracy_interval

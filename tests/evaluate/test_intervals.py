@@ -55,3 +55,51 @@ def test_draws_depend_on_the_seed_and_not_on_the_order_of_units() -> None:
 
 def test_percentiles_leave_two_and_a_half_percent_on_each_side() -> None:
     assert percentiles(np.arange(1001) / 1000) == pytest.approx((0.025, 0.975))
+
+
+@settings(max_examples=100, deadline=None)
+@given(n=st.integers(1, 3000), share=st.floats(0, 1), confidence=st.floats(0.01, 0.999))
+def test_wilson_holds_the_share_and_mirrors(n, share, confidence) -> None:
+    k = round(share * n)
+    low, high = wilson(k, n, confidence)
+    assert 0 <= low <= k / n <= high <= 1
+    mirrored = wilson(n - k, n, confidence)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 13, 25, 35, 41, 300])
+def test_all_right_reaches_one_and_all_wrong_nought(n) -> None:
+    assert wilson(n, n)[1] == 1
+    assert wilson(0, n)[0] == 0
+    assert wilson(n, n)[0] > 0
+    assert wilson(0, n)[1] < 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(2, 400), data=st.data())
+def test_one_more_success_moves_both_ends_up(n, data) -> None:
+    k = data.draw(st.integers(0, n - 1))
+    (low, high), (low_next, high_next) = wilson(k, n), wilson(k + 1, n)
+    assert low_next > low or k == 0
+    assert low_next >= low
+    assert high_next >= high
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    draws=st.lists(st.floats(-5, 5), min_size=1, max_size=50),
+    confidence=st.floats(0.1, 0.99),
+)
+def test_percentiles_stay_within_the_draws_and_hold_the_median(draws, confidence) -> None:
+    values = np.array(draws)
+    low, high = percentiles(values, confidence)
+    assert values.min() <= low <= np.median(values) + 1e-12
+    assert np.median(values) - 1e-12 <= high <= values.max()
+    wider = percentiles(values, (1 + confidence) / 2)
+    assert wider[0] <= low + 1e-12
+    assert wider[1] >= high - 1e-12
+
+
+def test_units_that_are_all_alike_leave_nothing_to_chance() -> None:
+    draws = resampled_counts(np.full((7, 2), 3), np.zeros(7, dtype=int), n_draws=20, seed=0)
+    assert (draws == 21).all()

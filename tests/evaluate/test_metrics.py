@@ -163,3 +163,78 @@ def test_a_thousand_classes_are_no_trouble() -> None:
 def test_bad_input_is_refused(kwargs, message) -> None:
     with pytest.raises(DataError, match=message):
         score(classes=["no", "yes"], **kwargs)
+
+
+RATES = ["accuracy", "balanced_accuracy", "f1"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=40),
+    seed=st.integers(0, 99),
+)
+def test_every_value_and_interval_is_a_share(pairs, seed) -> None:
+    names = [*LABELS, "no answer"]
+    true, given_ = [LABELS[t] for t, _ in pairs], [names[g] for _, g in pairs]
+    scores = score(true, given_, classes=LABELS, seed=seed)
+    low, high = scores.accuracy_interval
+    assert low <= scores.accuracy <= high
+    for rate in RATES:
+        low, high = getattr(scores, f"{rate}_interval")
+        assert 0 <= low <= high <= 1
+        assert 0 <= getattr(scores, rate) <= 1
+    assert set(scores.recall) == set(true)
+    assert scores.balanced_accuracy == pytest.approx(np.mean(list(scores.recall.values())))
+    assert scores.majority == max(true.count(label) for label in LABELS) / len(true)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(2, 40), seed=st.integers(0, 999))
+def test_one_wrong_answer_put_right_lowers_nothing(n, seed) -> None:
+    rng = np.random.default_rng(seed)
+    true = rng.integers(0, 2, n).tolist()
+    given_ = rng.integers(0, 2, n).tolist()
+    wrong = [i for i in range(n) if true[i] != given_[i]]
+    before = score(true, given_, classes=[0, 1])
+    for i in wrong[:3]:
+        mended = [true[i] if j == i else answer for j, answer in enumerate(given_)]
+        after = score(true, mended, classes=[0, 1])
+        assert after.accuracy > before.accuracy
+        assert after.balanced_accuracy > before.balanced_accuracy
+        assert after.f1 >= before.f1
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), grouped=st.booleans())
+def test_names_of_classes_and_groups_do_not_matter(seed, grouped) -> None:
+    true, given_, groups = simulated(seed, 15, 2, alike=False)
+    names = ["no", "so – so, or: so"]
+    one = score(true, given_, classes=[0, 1], groups=groups if grouped else None)
+    other = score(
+        [names[t] for t in true],
+        [names[g] for g in given_],
+        classes=names,
+        groups=[f"bild {g}" for g in groups] if grouped else None,
+    )
+    for rate in RATES:
+        assert getattr(one, rate) == getattr(other, rate)
+        if not grouped:
+            interval = f"{rate}_interval"
+            assert getattr(one, interval) == getattr(other, interval)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_one_class_only_has_scores_and_no_nan(right) -> None:
+    scores = score(["yes"] * 9, ["yes" if right else "no"] * 9, classes=["no", "yes"])
+    assert scores.accuracy == scores.balanced_accuracy == scores.f1 == float(right)
+    assert scores.majority == 1
+    assert scores.balanced_accuracy_interval == (float(right), float(right))
+    json.dumps(scores.as_dict(), allow_nan=False)
+
+
+def test_the_f1_of_two_classes_hangs_on_which_is_the_positive_one() -> None:
+    true, given_ = ["no"] * 8 + ["yes"] * 2, ["no"] * 8 + ["no", "yes"]
+    forward, backward = (score(true, given_, classes=c) for c in (["no", "yes"], ["yes", "no"]))
+    assert forward.f1 == pytest.approx(2 / 3)
+    assert backward.f1 == pytest.approx(16 / 17)
+    assert forward.balanced_accuracy == backward.balanced_accuracy

@@ -84,3 +84,25 @@ def test_bad_input_is_refused() -> None:
         paired_difference(["no"], ["no"], ["no"], classes=CLASSES, rate="recall")
     with pytest.raises(DataError, match="as many"):
         paired_difference(["no"], ["no"], ["no", "no"], classes=CLASSES)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 999), size=st.integers(1, 3))
+def test_the_order_of_samples_changes_nothing(seed, size) -> None:
+    true, (a, b), groups = answers(30, [0.8, 0.6], seed=seed, size=size)
+    order = np.random.default_rng(seed).permutation(len(true))
+    turned = [[values[i] for i in order] for values in (true, a, b, groups)]
+    one = paired_difference(true, a, b, classes=CLASSES, groups=groups)
+    assert one == paired_difference(*turned[:3], classes=CLASSES, groups=turned[3])
+    assert -1 <= one.interval[0] <= one.interval[1] <= 1
+    assert 0 < one.p_value <= 1
+
+
+def test_a_clear_difference_is_clear_whichever_class_is_rare() -> None:
+    true = ["no"] * 190 + ["yes"] * 10
+    always, knows = ["no"] * 200, true
+    found = paired_difference(true, knows, always, classes=CLASSES)
+    assert found.difference == 0.5
+    assert found.interval == (0.5, 0.5)
+    in_accuracy = paired_difference(true, knows, always, classes=CLASSES, rate="accuracy")
+    assert in_accuracy.difference == pytest.approx(0.05)

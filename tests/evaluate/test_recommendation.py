@@ -68,3 +68,20 @@ def test_guessing_is_not_recommended() -> None:
 def test_nobody_is_refused() -> None:
     with pytest.raises(DataError, match="Nobody"):
         recommend(TRUE.tolist(), [contestant("text", 0.9)], classes=CLASSES)
+
+
+def test_the_order_of_contestants_changes_nothing() -> None:
+    contestants = [contestant(k, a) for k, a in (("base", 0.6), ("neurons", 0.9), ("probe", 0.91))]
+    forward, backward = (
+        recommend(TRUE.tolist(), given, classes=CLASSES)
+        for given in (contestants, contestants[::-1])
+    )
+    assert (forward.choice, forward.sentence) == (backward.choice, backward.sentence)
+
+
+def test_nobody_is_behind_itself() -> None:
+    found = recommend(
+        TRUE.tolist(), [contestant("base", 0.6), contestant("neurons", 0.9)], classes=CLASSES
+    )
+    assert found.behind_best["the neurons"].difference == 0
+    assert found.behind_best["the base"].difference == pytest.approx(0.3)
