@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,3 +37,22 @@ def test_records_without_labels_are_refused(
     done = run("eval", clf, "-d", bare)
     assert done.code == 2
     assert "bare.jsonl" in done.err
+
+
+def test_one_class_only_is_scored(run: Runner, clf: Path, test_file: Path) -> None:
+    rows = [row for row in test_file.read_text().splitlines() if json.loads(row)["label"] == "yes"]
+    only = test_file.with_name("only-yes.jsonl")
+    only.write_text("\n".join(rows))
+    done = run("eval", clf, "-d", only, "--json")
+    assert done.code == 0, done.err
+    ours = next(row for row in done.json["rows"] if row["name"] == "Super Neurons")
+    assert ours["scores"]["majority"] == 1
+    assert "NaN" not in done.out
+
+
+def test_a_label_it_was_not_fitted_on_is_named(run: Runner, clf: Path, test_file: Path) -> None:
+    other = test_file.with_name("other.jsonl")
+    other.write_text(test_file.read_text().replace('"yes"', '"rather, yes"'))
+    done = run("eval", clf, "-d", other)
+    assert (done.code, done.out) == (2, "")
+    assert "'rather, yes'" in done.err

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 Runner = Callable[..., Any]
 
@@ -83,3 +84,47 @@ def test_another_model_is_refused(run: Runner, clf: Path, tmp_path: Path, test_f
     done = run("predict", clf, "-d", test_file, "-m", other)
     assert done.code == 2
     assert "fingerprint" in done.err
+
+
+def test_an_empty_file_is_said(
+    run: Runner, clf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "none.jsonl").write_text("")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    for data in (tmp_path / "none.jsonl", "-"):
+        done = run("predict", clf, "-d", data)
+        assert (done.code, done.out) == (2, "")
+        assert "no records" in done.err
+
+
+def test_standard_output_is_json_and_nothing_else(run: Runner, clf: Path, test_file: Path) -> None:
+    lines = run("predict", clf, "-d", test_file)
+    array = run("predict", clf, "-d", test_file, "--json")
+    assert len(lines.out.splitlines()) == len(lines.lines) == 12
+    timeless = [
+        [{k: v for k, v in row.items() if k != "latency_ms"} for row in rows]
+        for rows in (lines.lines, array.json)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+@pytest.mark.parametrize(
+    "form", ["grey.png", "palette.gif", "cmyk.jpg", "alpha.webp", "ümläut.bmp"]
+)
+def test_pictures_of_any_form_are_answered(
+    run: Runner, clf: Path, tmp_path: Path, form: str
+) -> None:
+    mode = {"grey": "L", "palette": "P", "cmyk": "CMYK", "alpha": "RGBA"}.get(form[:-4].rstrip("."))
+    Image.new("RGB", (28, 28), (240, 240, 240)).convert(mode or "RGB").save(tmp_path / form)
+    done = run("predict", clf, tmp_path / form)
+    assert done.code == 0, done.err
+    assert done.lines[0]["id"].endswith(form)
+
+
+def test_one_bad_picture_stops_it_before_any_answer(
+    run: Runner, clf: Path, test_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cut.png").write_bytes((test_file.parent / "0.png").read_bytes()[:200])
+    done = run("predict", clf, test_file.parent / "0.png", tmp_path / "cut.png")
+    assert (done.code, done.out) == (2, "")
+    assert "cut.png" in done.err

@@ -81,3 +81,42 @@ def test_on_the_embedded_model(run: Runner, tmp_path: Path) -> None:
     assert scores["balanced_accuracy"] > found["null"]["balanced_accuracy_95_of_shuffled_labels"]
     assert ours(found)["exit_layer"] <= 4
     assert ours(found)["speed_up_over_prefill"] > 1
+
+
+def test_labels_and_questions_in_any_script(run: Runner, llava_path: Path, tmp_path: Path) -> None:
+    data = photographs(tmp_path, 24, 0, "csv")
+    text = data.read_text(encoding="utf-8").replace(QUESTION, "Blüte – ja? 花吗?")
+    text = text.replace(",yes", ',"oui, «bien» 🙂"').replace(",no", ",non / nein")
+    data.write_text(text, encoding="utf-8")
+    out = tmp_path / "mes classifieurs" / "clé"
+    fitted = run("fit", "-m", llava_path, "-d", data, "-o", out, "--json")
+    assert fitted.code == 0, fitted.err
+    assert fitted.json["labels"] == ["non / nein", "oui, «bien» 🙂"]
+    lines = run("predict", out, "-d", data).lines
+    assert {line["label"] for line in lines} <= set(fitted.json["labels"])
+    scored = run("eval", out, "-d", data, "--json")
+    assert scored.code == 0, scored.err
+    assert ours(scored.json)["scores"]["n"] == 24
+
+
+def test_question_first_is_kept_from_fit_to_answer(
+    run: Runner, llava_path: Path, tmp_path: Path
+) -> None:
+    data = photographs(tmp_path, 24, 0, "jsonl")
+    words = ("fit", "-m", llava_path, "-d", data, "--prompt-order", "question-first")
+    assert run(*words, "-o", tmp_path / "clf").code == 0
+    config = json.loads((tmp_path / "clf" / "config.json").read_text())
+    frame = config["prompt"]["frame"]
+    assert frame.index("{question}") < frame.index("<image>")
+    assert len(run("predict", tmp_path / "clf", "-d", data).lines) == 24
+
+
+def test_a_picture_mark_in_a_question_is_said(
+    run: Runner, llava_path: Path, tmp_path: Path
+) -> None:
+    data = photographs(tmp_path, 24, 0, "jsonl")
+    data.write_text(data.read_text().replace(QUESTION, "<image> Is it?"))
+    done = run("fit", "-m", llava_path, "-d", data, "-o", tmp_path / "clf")
+    assert done.code == 2
+    assert "0.jsonl:1: the question holds '<image>'" in done.err
+    assert not (tmp_path / "clf").exists()

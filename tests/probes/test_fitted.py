@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load, save
 
 from superneurons.errors import ArtefactError, DataError
 from superneurons.probes.base import ReadOut, ReadOutState
@@ -93,3 +96,36 @@ def test_all_parameters_out_of_range_are_named_at_once() -> None:
     with pytest.raises(DataError) as caught:
         require_ranges(("a", 1, False, "2"), ("b", 2, True, "2"), ("c", "x", False, "'y'"))
     assert [str(p) for p in caught.value.problems] == ["a: 1 is not 2", "c: 'x' is not 'y'"]
+
+
+@pytest.mark.parametrize("name", sorted(READ_OUTS))
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 999), strength=st.floats(0, 2), half=st.booleans())
+def test_compact_and_stored_on_any_data(name, seed, strength, half) -> None:
+    dtype = np.float16 if half else np.float32
+    X, y = planted(60, 24, strength=strength, dtype=dtype, seed=seed)
+    fitted = make_read_out(name).fit(X, y)
+    X_new, _ = planted(20, 24, strength=strength, dtype=dtype, seed=seed + 1)
+    small = fitted.compact()
+    same_answers(fitted, X_new, small, X_new[:, fitted.neurons_])
+    state = small.get_state()
+    tensors = load(save({k: np.ascontiguousarray(v) for k, v in state.arrays.items()}))
+    values = json.loads(json.dumps(dict(state.values)))
+    again = type(small).from_state(ReadOutState(tensors, values), small.classes_)
+    same_answers(small, X_new[:, fitted.neurons_], again, X_new[:, fitted.neurons_])
+    for key, array in state.arrays.items():
+        assert tensors[key].dtype == array.dtype
+
+
+@pytest.mark.parametrize("name", sorted(READ_OUTS))
+def test_probabilities_sum_to_one_and_agree_with_the_answers(name) -> None:
+    X, y = planted(120, 30, strength=0.4)
+    fitted = make_read_out(name).fit(X, np.array(["a b", "ç, (d)"])[y])
+    X_new, _ = planted(60, 30, strength=0.4, seed=5)
+    p, decision = fitted.predict_proba(X_new), fitted.decision_function(X_new)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert ((p >= 0) & (p <= 1)).all()
+    clear = np.abs(p[:, 1] - 0.5) > 1e-6
+    np.testing.assert_array_equal(fitted.predict(X_new)[clear] == "ç, (d)", p[clear, 1] > 0.5)
+    # a higher decision is never less probable
+    assert (np.diff(p[np.argsort(decision, kind="stable"), 1]) >= -1e-9).all()
