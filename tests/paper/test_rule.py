@@ -136,3 +136,68 @@ def test_a_quarter_of_each_class_is_held_out() -> None:
 def test_the_noise_ceiling_of_the_papers_search_space(n, share) -> None:
     # 32 layers of 4,096 neurons: what the best of them scores when all toss coins.
     assert chance_maximum(n, 32 * 4096) == pytest.approx(share, abs=0.01)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), aggregation=st.sampled_from(["majority", "mean"]))
+def test_the_rule_knows_no_order_of_neurons(seed, aggregation) -> None:
+    X, truth = random_probing_set(seed)
+    order = np.random.default_rng(seed).permutation(X.shape[1])
+    groups = np.arange(len(X))
+    one = PaperSuperNeurons(aggregation=aggregation).fit(X, truth, groups)
+    other = PaperSuperNeurons(aggregation=aggregation).fit(X[:, order], truth, groups)
+    assert sorted(order[other.neurons_].tolist()) == one.neurons_.tolist()
+    np.testing.assert_array_equal(one.predict(X), other.predict(X[:, order]))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_majority_counts_signs_and_no_sizes(seed) -> None:
+    X, truth = random_probing_set(seed)
+    factors = np.random.default_rng(seed).integers(1, 9, size=X.shape)
+    groups = np.arange(len(X))
+    one, other = (PaperSuperNeurons().fit(A, truth, groups) for A in (X, X * factors))
+    assert one.neurons_.tolist() == other.neurons_.tolist()
+    np.testing.assert_array_equal(one.decision_function(X), other.decision_function(X * factors))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), exponent=st.integers(-3, 5))
+def test_a_mean_follows_the_unit_of_all_activations(seed, exponent) -> None:
+    X, truth = random_probing_set(seed)
+    factor, groups = 2.0**exponent, np.arange(len(X))
+    one, other = (
+        PaperSuperNeurons(aggregation="mean").fit(A, truth, groups) for A in (X, X * factor)
+    )
+    assert one.neurons_.tolist() == other.neurons_.tolist()
+    np.testing.assert_array_equal(
+        one.decision_function(X) * factor, other.decision_function(X * factor)
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), metric=st.sampled_from(["accuracy", "f1"]))
+def test_a_wider_margin_keeps_every_neuron_of_a_narrower_one(seed, metric) -> None:
+    X, truth = random_probing_set(seed)
+    kept: set[int] = set()
+    for thousandths in (5, 20, 60, 200):
+        margin = thousandths / 1000
+        fitted = PaperSuperNeurons(metric=metric, max_margin=margin, margin_step=margin)
+        neurons = set(fitted.fit(X, truth).neurons_.tolist())
+        assert kept <= neurons
+        kept = neurons
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_turned_activations_turn_every_score_about_one_half(seed) -> None:
+    X, truth = random_probing_set(seed)
+    X = np.where(X == 0, 0.125, X)  # 0 is a "no" whichever way it is turned
+    np.testing.assert_allclose(neuron_scores(X, truth) + neuron_scores(-X, truth), 1)
+
+
+@settings(max_examples=10, deadline=None)
+@given(n=st.integers(2, 400), neurons=st.integers(1, 10_000))
+def test_more_neurons_never_lower_the_noise_ceiling(n, neurons) -> None:
+    assert chance_maximum(n, neurons) + 1 / n >= 0.5
+    assert chance_maximum(n, neurons) <= chance_maximum(n, 2 * neurons) <= 1
