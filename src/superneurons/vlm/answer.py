@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -37,20 +38,20 @@ class LabelWords:
 
 
 def label_words(processor: Any, labels: Sequence[str]) -> LabelWords:
-    """Find the first tokens of each label's spellings.
+    """Find the first tokens of each label's spellings that no other label can start with.
 
     Raises
     ------
     ModelError
-        When two labels start with the same token, so that the first token cannot tell them apart.
+        When a label has no such token, so that the first token cannot tell it from another.
     """
-    tokenizer = processor.tokenizer
-    found = [_first_tokens(tokenizer, label) for label in labels]
+    starts = [_first_tokens(processor.tokenizer, label) for label in labels]
+    times = Counter(token for tokens in starts for token in tokens)
+    found = [tuple(token for token in tokens if times[token] == 1) for tokens in starts]
     problems = [
-        Problem(f"labels {first!r} and {second!r}", "both can start with the same token")
-        for i, first in enumerate(labels)
-        for j, second in enumerate(labels[:i])
-        if set(found[i]) & set(found[j])
+        Problem(f"label {label!r}", "starts with a token that another label can start with too")
+        for label, tokens in zip(labels, found, strict=True)
+        if not tokens
     ]
     if problems:
         raise ModelError(
