@@ -82,21 +82,18 @@ def score(
     y_true
         N right labels, all among ``classes``.
     y_pred
-        N given labels; one that isn't among ``classes`` (an answer nobody could parse) is wrong.
+        N given labels; one that isn't among ``classes`` is wrong.
     classes
         The labels; with two, the second is the positive one.
     probabilities
         Shape (N, C), in the order of ``classes``.
-    groups
-        N names; samples of one group, such as questions on one picture, aren't independent.
-    seed
-        Of the bootstrap.
+    groups, seed
+        N names of what isn't independent, such as the picture asked about; for the bootstrap.
 
     Raises
     ------
     DataError
-        Nothing to score, lengths that differ, right labels that aren't among the classes,
-        probabilities of another shape or out of range.
+        Nothing to score, lengths that differ, unknown right labels, or bad probabilities.
 
     Examples
     --------
@@ -113,12 +110,11 @@ def score(
     (accuracy,), (balanced,), (f1,) = rates(counts.sum(axis=0, keepdims=True))
     actual, right = counts.sum(axis=0).reshape(3, n_classes)[:2]
     independent = len(units) == len(counts)
+    interval = wilson(int(right.sum()), len(codes)) if independent else percentiles(draws[0])
     return Scores(
         n=len(codes),
         accuracy=float(accuracy),
-        accuracy_interval=(
-            wilson(int(right.sum()), len(codes)) if independent else percentiles(draws[0])
-        ),
+        accuracy_interval=interval,
         balanced_accuracy=float(balanced),
         balanced_accuracy_interval=percentiles(draws[1]),
         f1=float(f1),

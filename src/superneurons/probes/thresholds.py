@@ -56,10 +56,8 @@ def best_cuts(
         Activations of shape (N, P), float16 or float32 (float64 is rounded to float32).
     y
         Shape (N,): true where the answer is the positive one.
-    metric
-        What is best.
-    signed
-        Also try "yes" below the threshold.
+    metric, signed
+        What is best, and whether "yes" below the threshold is tried too.
     chunk
         Columns at once; memory above the input is about ``20 * N * chunk`` bytes, and double
         for float32.
@@ -71,9 +69,8 @@ def best_cuts(
 
     Notes
     -----
-    Activations become integers in the same order, with the label as the lowest bit. So sorting
-    whole numbers, which is several times as fast, takes the labels along, and the score of every
-    cut is a running sum.
+    Activations become integers in the same order, with the label as the lowest bit: sorting whole
+    numbers is several times as fast and takes the labels along. Scores are running sums.
 
     Examples
     --------
@@ -94,8 +91,7 @@ def best_cuts(
     check_finite(X)
     tensor = as_tensor(X)
     labels = torch.from_numpy(positive).to(tensor.device)
-    # Whole-number weights, so that sums are exact: a sample of one class is worth as much as
-    # there are samples of the other.
+    # Whole numbers keep sums exact: a sample is worth as much as there are of the other class.
     worth = (1, 1) if metric == "accuracy" else (n_positive, n - n_positive)
     parts = [
         _best_of_block(tensor[:, start : start + chunk], labels, worth, signed)
