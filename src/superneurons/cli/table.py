@@ -35,7 +35,7 @@ def print_comparison(found: Comparison) -> None:
             _or_dash(found.speed_up(row, FIRST_TOKEN), "{:.1f}"),
         )
     # A table that is cut off is worse than one that is wider than the window.
-    console = Console(width=None if Console().is_terminal else 132)
+    console = Console(width=None if Console().is_terminal else 140)
     console.print(table)
     for row in found.rows:
         if row.note:
