@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from superneurons.errors import ResourceError
+from superneurons.errors import ModelError, ResourceError
 from superneurons.vlm import source
 from superneurons.vlm.source import check_memory, locate
 
@@ -28,6 +29,14 @@ def test_memory_is_counted_in_the_dtype_asked_for(
     check_memory(found, bytes_each=2)
     with pytest.raises(ResourceError, match="dtype='float16'"):
         check_memory(found, bytes_each=4)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"weight_map": 3}'])
+def test_a_damaged_list_of_shards_is_said(llava_path: Path, tmp_path: Path, content: str) -> None:
+    model = Path(shutil.copytree(llava_path, tmp_path / "model"))
+    (model / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(ModelError, match="list of shards"):
+        locate(str(model))
 
 
 def test_free_memory_is_known_here() -> None:

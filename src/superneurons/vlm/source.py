@@ -104,7 +104,14 @@ def _shards(path: Path) -> list[str]:
     index = path / "model.safetensors.index.json"
     if not index.is_file():
         return ["model.safetensors"]
-    return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    try:
+        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"The list of shards cannot be read: {error!r}",
+            where=str(index),
+            mend="Download or save the checkpoint again.",
+        ) from error
 
 
 def _not_found(name: str) -> ModelNotFoundError:
