@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from superneurons.activations.capture import capture, capture_batch, to_float16
-from superneurons.errors import ResourceError
+from superneurons.activations.capture import capture, capture_batch, joined, to_float16
+from superneurons.activations.site import Site
+from superneurons.errors import DataError, ModelError, ResourceError
 from superneurons.task.record import Record
 from superneurons.vlm.answer import label_words
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.prompt import Prompt
+from superneurons.vlm.taps import KINDS
 
 
 def test_shapes_and_order(vlm: VLM, records: list[Record]) -> None:
@@ -110,3 +112,75 @@ def test_signs_outlive_float16(value: float) -> None:
     assert np.isfinite(half)
     assert half == 0 or np.sign(half) == np.sign(value)
     assert abs(half) <= 65504
+
+
+EVERYWHERE = [*(Site(kind) for kind in KINDS), Site(position="first_generated")]
+
+
+def test_all_sites_come_together_and_each_alone_is_the_same(
+    vlm: VLM, records: list[Record]
+) -> None:
+    together = capture(vlm, records[:5], sites=EVERYWHERE, batch_size=2)
+    assert list(together.states) == EVERYWHERE
+    assert len(together) == 5
+    for site in EVERYWHERE:
+        alone = capture(vlm, records[:5], sites=[site], batch_size=2)
+        assert alone.activations.shape == (5, *vlm.shape(site.kind))
+        np.testing.assert_allclose(together.at(site).activations, alone.activations, atol=5e-3)
+
+
+def test_the_first_generated_token_is_read_as_if_it_had_been_in_the_prompt(
+    vlm: VLM, records: list[Record]
+) -> None:
+    """Greedy answers of different prompts' lengths, one at a time and by hand."""
+    site = Site(position="first_generated")
+    mixed = [replace(records[0], question="Is it bright, or is it not so?"), *records[1:3]]
+    found = capture(vlm, mixed, sites=[site], batch_size=3)
+    assert found.first_tokens is not None
+    for row, record in enumerate(mixed):
+        inputs = vlm.encode([record])
+        logits = vlm.last_states(inputs, logits=True).logits
+        assert logits is not None
+        assert int(logits[0].argmax()) == found.first_tokens[row]
+        longer = dict(inputs.tensors)
+        longer["input_ids"] = torch.cat([longer["input_ids"], logits.argmax(1)[None]], dim=1)
+        for name in set(longer) & {"attention_mask", "mm_token_type_ids"}:
+            filler = torch.full((1, 1), int(name == "attention_mask"))
+            longer[name] = torch.cat([longer[name], filler], dim=1)
+        by_hand = replace(inputs, tensors=longer, last=inputs.last + 1)
+        expected = vlm.last_states(by_hand).residual.numpy()
+        np.testing.assert_allclose(found.activations[row], expected[0], atol=1e-2, rtol=1e-2)
+
+
+def test_it_differs_from_the_last_prompt_token(vlm: VLM, records: list[Record]) -> None:
+    both = [Site(), Site(position="first_generated")]
+    found = capture(vlm, records[:3], sites=both)
+    assert not np.allclose(found.at(both[0]).flat, found.at(both[1]).flat, atol=0.1)
+
+
+def test_the_first_token_needs_the_whole_model(vlm: VLM, records: list[Record]) -> None:
+    with pytest.raises(ModelError, match="cut off after layer 2"):
+        capture(vlm.truncated(2), records[:2], sites=[Site(position="first_generated")])
+
+
+def test_a_site_that_was_not_captured_is_refused(vlm: VLM, records: list[Record]) -> None:
+    with pytest.raises(DataError, match="heads was not captured") as caught:
+        capture(vlm, records[:2]).at(Site("heads"))
+    assert "Captured: residual" in str(caught.value)
+
+
+def test_rows_keep_everything_of_a_record_together(vlm: VLM, records: list[Record]) -> None:
+    words = label_words(vlm.processor, ["no", "yes"])
+    found = capture(vlm, records[:5], sites=EVERYWHERE, words=words)
+    kept = found.rows(np.array([3, 1]))
+    assert len(kept) == 2
+    for site in EVERYWHERE:
+        np.testing.assert_array_equal(kept.states[site], found.states[site][[3, 1]])
+    assert kept.label_logits is not None
+    assert found.label_logits is not None
+    assert kept.first_tokens is not None
+    assert found.first_tokens is not None
+    np.testing.assert_array_equal(kept.label_logits, found.label_logits[[3, 1]])
+    np.testing.assert_array_equal(kept.first_tokens, found.first_tokens[[3, 1]])
+    again = joined([found.rows(np.array([0, 1])), found.rows(np.array([2, 3, 4]))])
+    np.testing.assert_array_equal(again.flat, found.flat)

@@ -11,6 +11,7 @@ import pytest
 from pictures import bright_records
 from superneurons.activations import store
 from superneurons.activations.capture import capture
+from superneurons.activations.site import Site
 from superneurons.activations.store import capture_to_store, write_atomically
 from superneurons.errors import MismatchError, OutputError
 from superneurons.task.record import Record
@@ -89,7 +90,7 @@ def test_activations_of_something_else_are_refused(
     assert [problem.where for problem in caught.value.problems] == ["plan.json: records"]
     with pytest.raises(MismatchError, match=r"plan\.json: prompt"):
         capture_to_store(llava, forty[:4], tmp_path, batch_size=2, prompt=Prompt("question-first"))
-    with pytest.raises(MismatchError, match=r"plan\.json: layers"):
+    with pytest.raises(MismatchError, match=r"plan\.json: shapes"):
         capture_to_store(llava.truncated(1), forty[:4], tmp_path, batch_size=2)
 
 
@@ -144,7 +145,7 @@ def test_labels_and_names_may_change(llava: VLM, forty: list[Record], tmp_path: 
     assert np.array_equal(first.activations, again.activations)
 
 
-@pytest.mark.parametrize("field", ["records", "n", "layers", "width", "batch_size", "model"])
+@pytest.mark.parametrize("field", ["records", "n", "shapes", "batch_size", "model"])
 def test_each_field_of_a_plan_counts(
     llava: VLM, forty: list[Record], tmp_path: Path, field: str
 ) -> None:
@@ -175,3 +176,21 @@ def test_progress_counts_what_was_there_too(
             progress=lambda done, total, told=told: told.append((done, total)),
         )  # fmt: skip
         assert told == [(16, 40), (32, 40), (40, 40)]
+
+
+def test_several_sites_are_kept_and_resumed(
+    llava: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    sites = [Site("heads"), Site("vision"), Site(position="first_generated")]
+    direct = capture(llava, forty[:20], sites=sites, batch_size=2)
+    first = capture_to_store(llava, forty[:20], tmp_path, sites=sites, batch_size=2)
+    (tmp_path / "shard-00001.safetensors").unlink()
+    again = capture_to_store(llava, forty[:20], tmp_path, sites=sites, batch_size=2)
+    for found in (first, again):
+        assert list(found.states) == sites
+        for site in sites:
+            np.testing.assert_array_equal(found.states[site], direct.states[site])
+        assert found.first_tokens is not None
+        np.testing.assert_array_equal(found.first_tokens, direct.first_tokens)
+    with pytest.raises(MismatchError, match=r"plan\.json: shapes"):
+        capture_to_store(llava, forty[:20], tmp_path, sites=[Site("heads")], batch_size=2)

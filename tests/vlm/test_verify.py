@@ -58,3 +58,18 @@ def test_activations_that_are_not_finite_fail(llava: VLM, monkeypatch: pytest.Mo
     monkeypatch.setattr(last, "forward", lambda *a, **k: forward(*a, **k) * torch.inf)
     failed = [check.name for check in verify(llava) if not check.passed]
     assert "activations are finite" in failed
+
+
+def test_a_model_without_mlp_neurons_says_so(llava: VLM) -> None:
+    other = replace(llava, family=replace(llava.family, mlp_output="experts"))
+    checks = {check.name: check for check in verify(other)}
+    missing = checks.pop("the site mlp can be read")
+    assert not missing.passed
+    assert "experts" in missing.detail
+    assert all(check.passed for check in checks.values())
+
+
+def test_heads_are_counted_in_their_own_width(vlm: VLM) -> None:
+    heads = next(check for check in verify(vlm) if "heads" in check.name)
+    assert heads.passed
+    assert f"of 4 heads of {vlm.head_dim}" in heads.detail

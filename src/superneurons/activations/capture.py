@@ -1,22 +1,24 @@
-"""Read every layer of many records in one forward pass each."""
+"""Read the sites of many records in one forward pass each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from superneurons.errors import ResourceError
+from superneurons.activations.site import Site
+from superneurons.errors import DataError, ResourceError
 from superneurons.task.record import Record
 from superneurons.vlm.answer import LabelWords
-from superneurons.vlm.model import VLM
+from superneurons.vlm.model import VLM, Inputs
 from superneurons.vlm.prompt import Prompt
+from superneurons.vlm.taps import Kind
 
-__all__ = ["Captured", "Progress", "capture", "capture_batch", "to_float16"]
+__all__ = ["Captured", "Progress", "capture", "capture_batch", "joined", "to_float16"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (records done, records in all)."""
@@ -30,22 +32,59 @@ class Captured:
 
     Parameters
     ----------
-    activations
-        Residual stream at the last prompt position, shape (N, L, D) float16.
+    states
+        For each site, shape (N, L, W) float16.
     label_logits
         First-token logits pooled over the label words, shape (N, C) float32.
+    first_tokens
+        The token that the model answers with first, shape (N,) int64; there where the logits had
+        to be computed.
     """
 
-    activations: NDArray[np.float16]
+    states: Mapping[Site, NDArray[np.float16]]
     label_logits: NDArray[np.float32] | None = None
+    first_tokens: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.activations)
+
+    @property
+    def activations(self) -> NDArray[np.float16]:
+        """The activations (N, L, W) of its site; of the first one where there are several."""
+        return next(iter(self.states.values()))
+
+    def at(self, site: Site) -> Captured:
+        """Return what was captured at one of the sites.
+
+        Raises
+        ------
+        DataError
+            When that site was not captured.
+        """
+        if site not in self.states:
+            raise DataError(
+                f"The site {site} was not captured.",
+                where="site",
+                mend=f"Captured: {', '.join(map(str, self.states))}. Capture it along.",
+            )
+        return replace(self, states={site: self.states[site]})
+
+    def rows(self, chosen: NDArray[Any]) -> Captured:
+        """Return some of the records, by index or by mask of shape (N,)."""
+        logits, tokens = self.label_logits, self.first_tokens
+        return Captured(
+            {site: values[chosen] for site, values in self.states.items()},
+            None if logits is None else logits[chosen],
+            None if tokens is None else tokens[chosen],
+        )
 
     @property
     def flat(self) -> NDArray[np.float16]:
-        """The activations as (N, L * D), without a copy."""
+        """The activations as (N, L * W), without a copy."""
         return self.activations.reshape(len(self.activations), -1)
 
     def up_to(self, layer: int) -> NDArray[np.float16]:
-        """Activations of the layers 1 … ``layer``, as (N, layer * D)."""
+        """Activations of the layers 1 … ``layer``, as (N, layer * W)."""
         kept = self.activations[:, :layer]
         return kept.reshape(len(kept), -1)
 
@@ -54,6 +93,7 @@ def capture(
     vlm: VLM,
     records: Sequence[Record],
     *,
+    sites: Sequence[Site] = (Site(),),
     prompt: Prompt | None = None,
     batch_size: int = 8,
     words: LabelWords | None = None,
@@ -67,6 +107,8 @@ def capture(
         The model; cut off (:meth:`VLM.truncated`) when only some layers are wanted.
     records
         N of them.
+    sites
+        What is read, at least one; all of them come from the same pass.
     prompt
         How they are asked.
     batch_size
@@ -80,6 +122,8 @@ def capture(
     ------
     DataError
         When a picture cannot be read.
+    ModelError
+        When the model lacks a part that is to be read, or is cut off where it has to answer.
     ResourceError
         When a batch doesn't fit into memory.
 
@@ -89,16 +133,22 @@ def capture(
     >>> capture(open_vlm("demo"), make_task("dark", n=4)).activations.shape  # doctest: +SKIP
     (4, 30, 576)
     """
-    batches = list(_batches(records, batch_size))
     found = []
-    for number, batch in enumerate(batches, start=1):
-        found.append(capture_batch(vlm, batch, prompt=prompt, words=words))
+    for number, batch in enumerate(_batches(records, batch_size), start=1):
+        found.append(capture_batch(vlm, batch, sites=sites, prompt=prompt, words=words))
         if progress is not None:
             progress(min(number * batch_size, len(records)), len(records))
-    logits = [part.label_logits for part in found if part.label_logits is not None]
+    return joined(found)
+
+
+def joined(parts: Sequence[Captured]) -> Captured:
+    """Join what was captured at the same sites, in order."""
+    logits = [part.label_logits for part in parts if part.label_logits is not None]
+    tokens = [part.first_tokens for part in parts if part.first_tokens is not None]
     return Captured(
-        np.concatenate([part.activations for part in found]),
+        {site: np.concatenate([part.states[site] for part in parts]) for site in parts[0].states},
         np.concatenate(logits) if logits else None,
+        np.concatenate(tokens) if tokens else None,
     )
 
 
@@ -106,22 +156,40 @@ def capture_batch(
     vlm: VLM,
     records: Sequence[Record],
     *,
+    sites: Sequence[Site] = (Site(),),
     prompt: Prompt | None = None,
     words: LabelWords | None = None,
 ) -> Captured:
     """Capture one batch; see :func:`capture`."""
     try:
-        states = vlm.last_states(vlm.encode(records, prompt), logits=words is not None)
+        return _captured(vlm, vlm.encode(records, prompt), sites, words)
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise ResourceError(
             f"A batch of {len(records)} records doesn't fit into memory.",
             where=f"records {records[0].id or 0} … {records[-1].id or len(records)}",
             mend="Use a smaller batch size.",
         ) from error
-    pooled = None
-    if words is not None and states.logits is not None:
-        pooled = words.pool(states.logits).cpu().numpy()
-    return Captured(to_float16(states.residual), pooled)
+
+
+def _captured(
+    vlm: VLM, inputs: Inputs, sites: Sequence[Site], words: LabelWords | None
+) -> Captured:
+    now, later = _kinds(sites, "last_prompt"), _kinds(sites, "first_generated")
+    states = vlm.last_states(inputs, now, logits=bool(words or later))
+    read = {Site(kind): to_float16(part) for kind, part in states.parts.items()}
+    pooled = tokens = None
+    if states.logits is not None:
+        answers = states.logits.argmax(dim=1)
+        tokens = answers.cpu().numpy()
+        pooled = words.pool(states.logits).cpu().numpy() if words else None
+        if later:
+            after = vlm.last_states(inputs.followed_by(answers), later).parts
+            read |= {Site(k, "first_generated"): to_float16(part) for k, part in after.items()}
+    return Captured({site: read[site] for site in sites}, pooled, tokens)
+
+
+def _kinds(sites: Sequence[Site], position: str) -> list[Kind]:
+    return [site.kind for site in sites if site.position == position]
 
 
 def to_float16(residual: torch.Tensor) -> NDArray[np.float16]:

@@ -13,12 +13,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from superneurons.activations.capture import Captured, Progress, capture
+from superneurons.activations.capture import Captured, Progress, capture, joined
+from superneurons.activations.site import Site
 from superneurons.errors import MismatchError, OutputError, Problem
 from superneurons.task.images import open_image
 from superneurons.task.record import ImageSource, Record
@@ -42,8 +45,8 @@ class Plan:
         SHA-256 over questions and picture contents, in order.
     n
         Number of records.
-    layers, width
-        Shape (L, D) of one record's activations.
+    shapes
+        For each site, the shape [L, W] of one record's activations.
     batch_size
         Records per forward pass; part of the plan, since it moves the last bits.
     model
@@ -56,8 +59,7 @@ class Plan:
 
     records: str
     n: int
-    layers: int
-    width: int
+    shapes: dict[str, list[int]]
     batch_size: int
     model: str
     prompt: str
@@ -74,6 +76,7 @@ def capture_to_store(
     records: Sequence[Record],
     directory: Path,
     *,
+    sites: Sequence[Site] = (Site(),),
     prompt: Prompt | None = None,
     batch_size: int = 8,
     words: LabelWords | None = None,
@@ -94,8 +97,7 @@ def capture_to_store(
     plan = Plan(
         records=_digest(records),
         n=len(records),
-        layers=vlm.depth,
-        width=vlm.hidden_size,
+        shapes={str(site): list(vlm.shape(site.kind)) for site in sites},
         batch_size=batch_size,
         model=fingerprint(vlm, vlm.depth),
         prompt=prompt.digest(vlm.processor),
@@ -108,16 +110,14 @@ def capture_to_store(
         path = directory / f"shard-{start // plan.shard_size:05d}.safetensors"
         shard = _read(path, plan, len(part))
         if shard is None:
-            shard = capture(vlm, part, prompt=prompt, batch_size=batch_size, words=words)
+            shard = capture(
+                vlm, part, sites=sites, prompt=prompt, batch_size=batch_size, words=words
+            )
             _write(path, shard)
         shards.append(shard)
         if progress is not None:
             progress(start + len(part), len(records))
-    logits = [shard.label_logits for shard in shards if shard.label_logits is not None]
-    return Captured(
-        np.concatenate([shard.activations for shard in shards]),
-        np.concatenate(logits) if logits else None,
-    )
+    return joined(shards)
 
 
 def _adopt(directory: Path, plan: Plan) -> None:
@@ -150,17 +150,18 @@ def _read(path: Path, plan: Plan, n: int) -> Captured | None:
         tensors = load_file(path)
     except (FileNotFoundError, SafetensorError):
         return None
-    activations = tensors.get("activations")
-    if activations is None or activations.shape != (n, plan.layers, plan.width):
+    shapes = {name: (n, *shape) for name, shape in plan.shapes.items()}
+    if any(name not in tensors or tensors[name].shape != shape for name, shape in shapes.items()):
         return None
-    return Captured(activations, tensors.get("label_logits"))
+    states = {Site.parse(name): tensors[name] for name in shapes}
+    return Captured(states, tensors.get("label_logits"), tensors.get("first_tokens"))
 
 
 def _write(path: Path, shard: Captured) -> None:
-    tensors = {"activations": np.ascontiguousarray(shard.activations)}
-    if shard.label_logits is not None:
-        tensors["label_logits"] = np.ascontiguousarray(shard.label_logits)
-    write_atomically(path, save(tensors))
+    extra = {"label_logits": shard.label_logits, "first_tokens": shard.first_tokens}
+    tensors: dict[str, NDArray[Any]] = {str(site): values for site, values in shard.states.items()}
+    tensors |= {name: values for name, values in extra.items() if values is not None}
+    write_atomically(path, save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

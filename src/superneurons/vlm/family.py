@@ -13,7 +13,10 @@ from torch import nn
 
 from superneurons.errors import ModelError
 
-__all__ = ["Family", "PictureTokens", "families", "family_of", "part"]
+__all__ = ["Family", "PicturePatches", "PictureTokens", "families", "family_of", "part"]
+
+PicturePatches: TypeAlias = Callable[[Mapping[str, Any]], list[int]]
+"""model inputs -> patches of each picture."""
 
 PictureTokens: TypeAlias = Callable[[Mapping[str, Any], int, Any], int]
 """(image-processor output, picture number, image processor) -> placeholder tokens it takes."""
@@ -40,6 +43,11 @@ class Family:
     picture_tokens
         Set when pictures and text are prepared apart (the family's own processor would also
         demand a video backend): how many placeholder tokens one picture takes.
+    picture_patches
+        Set when the vision tower puts the patches of all pictures in one row: how many each has.
+    mlp_output, heads_output
+        Within a decoder layer, the modules whose inputs are the MLP neurons and the attention
+        heads, side by side.
     """
 
     name: str
@@ -50,11 +58,19 @@ class Family:
     trunk: str = "model"
     decoder: str = "model.language_model"
     picture_tokens: PictureTokens | None = None
+    picture_patches: PicturePatches | None = None
+    mlp_output: str = "mlp.down_proj"
+    heads_output: str = "self_attn.o_proj"
 
     @property
     def layers(self) -> str:
         """Path of the decoder layers."""
         return f"{self.decoder}.layers"
+
+    @property
+    def norm(self) -> str:
+        """Path of the norm between the last decoder layer and the head."""
+        return f"{self.decoder}.norm"
 
 
 @cache

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -15,10 +14,14 @@ from superneurons.errors import DataError, ModelError, Problem
 from superneurons.task.images import open_image
 from superneurons.task.record import Record
 from superneurons.vlm.family import Family, part
+from superneurons.vlm.patches import patch_averages
 from superneurons.vlm.prompt import Prompt, adds_special_tokens
+from superneurons.vlm.taps import PICTURE_KINDS, Kind, head_dim, recording, shape_of
 from superneurons.vlm.truncate import truncate
 
 __all__ = ["VLM", "Inputs", "LastStates"]
+
+_TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,31 +33,54 @@ class Inputs:
     tensors
         What the model's ``forward`` takes, on its device.
     last
-        Index of the last prompt token of each row, shape (B,).
+        Index of the last token of each row, shape (B,).
+    pictures
+        How many pictures each row has.
     """
 
     tensors: Mapping[str, torch.Tensor]
     last: torch.Tensor
+    pictures: tuple[int, ...]
 
     def __len__(self) -> int:
         return int(self.last.shape[0])
 
+    def followed_by(self, tokens: torch.Tensor) -> Inputs:
+        """Return the batch with one more token in each row, after its last one.
+
+        Parameters
+        ----------
+        tokens
+            Token ids, shape (B,).
+        """
+        rows, wider = torch.arange(len(self)), dict(self.tensors)
+        for name in (name for name in _TEXT_INPUTS if name in wider):
+            wider[name] = torch.nn.functional.pad(wider[name], (0, 1))
+        wider["input_ids"][rows, self.last + 1] = tokens.to(wider["input_ids"])
+        wider["attention_mask"][rows, self.last + 1] = 1
+        return replace(self, tensors=wider, last=self.last + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class LastStates:
-    """What one forward pass leaves at the last prompt position.
+    """What one forward pass leaves at the last token, and of the pictures.
 
     Parameters
     ----------
-    residual
-        Residual stream after each layer that ran, shape (B, L, D), the model's dtype. Never
-        normed, not even after the last layer.
+    parts
+        For each kind of site that was asked for, shape (B, L, W): decoder layers in the model's
+        dtype, patch averages in float32.
     logits
-        Logits of the first answer token, shape (B, V) float32; ``None`` unless asked for.
+        Logits of the next token, shape (B, V) float32; ``None`` unless asked for.
     """
 
-    residual: torch.Tensor
+    parts: Mapping[Kind, torch.Tensor]
     logits: torch.Tensor | None
+
+    @property
+    def residual(self) -> torch.Tensor:
+        """Residual stream after each layer that ran, never normed, not even after the last."""
+        return self.parts["residual"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +147,21 @@ class VLM:
         """Floating-point type of its weights."""
         return next(self.model.parameters()).dtype
 
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return head_dim(self.model)
+
+    def shape(self, kind: Kind) -> tuple[int, int]:
+        """Layers and width (L, W) of what a kind of site gives, of the layers it runs.
+
+        Raises
+        ------
+        ModelError
+            When the model has no such part.
+        """
+        return shape_of(self.model, self.family, kind)
+
     def truncated(self, depth: int) -> VLM:
         """Return the same model cut off after ``depth`` decoder layers, sharing its weights.
 
@@ -178,7 +219,8 @@ class VLM:
         mask = batch["attention_mask"]
         positions = torch.arange(mask.shape[1]).expand_as(mask)
         last = (positions * mask).argmax(dim=1)
-        return Inputs({name: self._to_device(value) for name, value in batch.items()}, last)
+        tensors = {name: self._to_device(value) for name, value in batch.items()}
+        return Inputs(tensors, last, tuple(len(record.images) for record in records))
 
     def _refuse_picture_marks(self, records: Sequence[Record]) -> None:
         """A mark for a picture within a question would take the place of a picture."""
@@ -200,20 +242,27 @@ class VLM:
         return value.to(self.device, self.dtype if value.is_floating_point() else None)
 
     @torch.inference_mode()
-    def last_states(self, inputs: Inputs, *, logits: bool = False) -> LastStates:
-        """Run the layers it has once and return what they leave at the last prompt position.
+    def last_states(
+        self, inputs: Inputs, kinds: Sequence[Kind] = ("residual",), *, logits: bool = False
+    ) -> LastStates:
+        """Run the layers it has once and return what they leave at the last token.
+
+        Where nothing but pictures is read, no decoder layer runs.
 
         Parameters
         ----------
         inputs
             From :meth:`encode`.
+        kinds
+            What is read.
         logits
-            Also return the logits of the first answer token.
+            Also return the logits of the next token.
 
         Raises
         ------
         ModelError
-            When logits are asked of a model that was cut off: only the whole one has any.
+            When logits are asked of a model that was cut off: only the whole one has any; or when
+            the model lacks the part that is to be read.
         """
         if logits and self.depth < self.n_layers:
             raise ModelError(
@@ -221,32 +270,29 @@ class VLM:
                 where=f"layer {self.depth}",
                 mend="Ask the whole model.",
             )
-        rows = torch.arange(len(inputs), device=self.device)
-        last = inputs.last.to(self.device)
-        trunk = part(self.model, self.family.trunk, family=self.family.name)
-        with self._lock, _recording(self.layers, rows, last) as residual:
-            output = trunk(**inputs.tensors, use_cache=False)
-        found = None
-        if logits:
-            head = cast(Any, self.model).get_output_embeddings()
-            found = head(output.last_hidden_state[rows, last]).float()
-        return LastStates(torch.stack(residual, dim=1), found)
+        only_pictures = set(kinds) <= set(PICTURE_KINDS)
+        rows, last = torch.arange(len(inputs), device=self.device), inputs.last.to(self.device)
+        with (
+            self._lock,
+            recording(
+                self.model, self.family, kinds,
+                at_token=lambda hidden: hidden[rows, last],
+                over_patches=patch_averages(
+                    self.model, self.family, inputs.tensors, inputs.pictures
+                ),
+            ) as found,
+        ):  # fmt: skip
+            hidden = self._run(inputs, only_pictures=not logits and only_pictures)
+        parts = {kind: torch.stack(states, dim=1) for kind, states in found.items()}
+        if not logits:
+            return LastStates(parts, None)
+        head = cast(Any, self.model).get_output_embeddings()
+        return LastStates(parts, head(hidden[rows, last]).float())
 
-
-@contextmanager
-def _recording(
-    layers: nn.ModuleList, rows: torch.Tensor, last: torch.Tensor
-) -> Iterator[list[torch.Tensor]]:
-    """Collect each layer's output at ``last``: hooks see it before any final norm."""
-    found: list[torch.Tensor] = []
-
-    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
-        hidden = output[0] if isinstance(output, tuple) else output
-        found.append(hidden[rows, last].clone())
-
-    handles = [layer.register_forward_hook(keep) for layer in layers]
-    try:
-        yield found
-    finally:
-        for handle in handles:
-            handle.remove()
+    def _run(self, inputs: Inputs, *, only_pictures: bool) -> Any:
+        """Run the trunk and return its last hidden state; or only what sees the pictures."""
+        trunk = cast(Any, part(self.model, self.family.trunk, family=self.family.name))
+        if not only_pictures:
+            return trunk(**inputs.tensors, use_cache=False).last_hidden_state
+        seen = {k: v for k, v in inputs.tensors.items() if k not in _TEXT_INPUTS}
+        return trunk.get_image_features(**seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from PIL import Image
 from superneurons.errors import ModelError, Problem
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM, LastStates
+from superneurons.vlm.taps import KINDS, Kind
 
 __all__ = ["Check", "require_verified", "verify"]
 
@@ -59,8 +60,9 @@ def verify(vlm: VLM) -> list[Check]:
         ),
     ]
     alone = vlm.last_states(vlm.encode([short]))
-    both = replace(full, residual=full.residual[:1])
-    return [*checks, _same("batch size", both, alone), _head(vlm, full)]
+    both = _residual(full.residual[:1])
+    sites = [_site(vlm, short, kind) for kind in KINDS if kind != "residual"]
+    return [*checks, _same("batch size", both, alone), _head(vlm, full), *sites]
 
 
 def require_verified(vlm: VLM) -> None:
@@ -97,8 +99,28 @@ def _finite(full: LastStates) -> Check:
 def _cut(vlm: VLM, records: tuple[Record, Record], full: LastStates, depth: int) -> Check:
     cut = vlm.truncated(depth)
     states = cut.last_states(cut.encode(records))
-    expected = replace(full, residual=full.residual[:, :depth])
+    expected = _residual(full.residual[:, :depth])
     return _same(f"cut off after layer {depth}", expected, states)
+
+
+def _site(vlm: VLM, record: Record, kind: Kind) -> Check:
+    """Whether a kind of site gives one finite vector per layer, of the width it should have."""
+    name = f"the site {kind} can be read"
+    try:
+        layers, width = vlm.shape(kind)
+        states = vlm.last_states(vlm.encode([record]), [kind]).parts[kind]
+    except ModelError as error:
+        return Check(name, False, str(error).splitlines()[0])
+    right = states.shape == (1, layers, width) and bool(states.isfinite().all())
+    detail = f"{layers} layers of {width}"
+    if kind == "heads":
+        right = right and width % vlm.head_dim == 0
+        detail = f"{layers} layers of {width // vlm.head_dim} heads of {vlm.head_dim}"
+    return Check(name, right, detail)
+
+
+def _residual(states: torch.Tensor) -> LastStates:
+    return LastStates({"residual": states}, None)
 
 
 def _same(name: str, expected: LastStates, found: LastStates) -> Check:

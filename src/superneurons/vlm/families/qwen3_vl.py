@@ -19,6 +19,10 @@ def _picture_tokens(pixels: Mapping[str, Any], number: int, image_processor: Any
     return patches // int(image_processor.merge_size) ** 2
 
 
+def _picture_patches(tensors: Mapping[str, Any]) -> list[int]:
+    return [int(grid.prod()) for grid in tensors["image_grid_thw"]]
+
+
 FAMILY = Family(
     name="Qwen3-VL",
     model_types=("qwen3_vl",),
@@ -26,4 +30,5 @@ FAMILY = Family(
     vision=("model.visual",),
     projector=("model.visual.merger",),
     picture_tokens=_picture_tokens,
+    picture_patches=_picture_patches,
 )

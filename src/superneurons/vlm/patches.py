@@ -1,0 +1,83 @@
+"""Average over the patches of pictures, so that a record with any of them is one row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from superneurons.vlm.family import Family
+from superneurons.vlm.taps import PICTURE_KINDS, Kind
+
+__all__ = ["patch_average", "patch_averages"]
+
+
+def patch_averages(
+    model: nn.Module,
+    family: Family,
+    tensors: Mapping[str, torch.Tensor],
+    pictures: Sequence[int],
+) -> dict[Kind, Callable[[torch.Tensor], torch.Tensor]]:
+    """Return what averages over patches, for each kind of site that is read off the pictures.
+
+    Parameters
+    ----------
+    model, family
+        The model.
+    tensors
+        What its ``forward`` takes.
+    pictures
+        How many pictures each record has.
+    """
+    patches = None if family.picture_patches is None else family.picture_patches(tensors)
+    return {
+        kind: partial(
+            patch_average,
+            pictures=pictures,
+            patches=patches,
+            leading=_leading_tokens(model) if kind == "vision" else 0,
+        )
+        for kind in PICTURE_KINDS
+    }
+
+
+def patch_average(
+    hidden: torch.Tensor, pictures: Sequence[int], patches: Sequence[int] | None, leading: int = 0
+) -> torch.Tensor:
+    """Average over patches, then over the pictures of each record.
+
+    Parameters
+    ----------
+    hidden
+        Shape (pictures, patches, W), or (all patches, W) with ``patches`` to tell them apart.
+    pictures
+        How many pictures each of the B records has.
+    patches
+        Patches of each picture as the tower sees them; where ``hidden`` has fewer, several were
+        merged into one, equally for all.
+    leading
+        Tokens before the patches that are none (a class token).
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (B, W), float32.
+    """
+    if patches is None:
+        each = hidden[:, leading:].float().mean(dim=1)
+    else:
+        rows = hidden.reshape(-1, hidden.shape[-1])
+        merged = sum(patches) // len(rows)
+        parts = torch.split(rows, [count // merged for count in patches])
+        each = torch.stack([part.float().mean(dim=0) for part in parts])
+    of_records = torch.split(each, list(pictures))
+    return torch.stack([part.mean(dim=0) for part in of_records])
+
+
+def _leading_tokens(model: nn.Module) -> int:
+    """Tokens that the tower puts before the patches and that the projector doesn't get."""
+    config = cast(Any, model).config
+    return int(getattr(config, "vision_feature_select_strategy", None) == "default")

@@ -1,0 +1,141 @@
+"""Where scalars are read in a model: one tap on a module for each kind of site and layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+import torch
+from torch import nn
+
+from superneurons.errors import ModelError
+from superneurons.vlm.family import Family, part
+
+__all__ = ["KINDS", "PICTURE_KINDS", "Kind", "head_dim", "recording", "shape_of", "tower_layers"]
+
+Kind: TypeAlias = Literal["residual", "mlp", "heads", "vision", "projector"]
+"""What is read: the residual stream after a decoder layer, the MLP neurons (input of the down
+projection), the attention heads (input of the output projection), a layer of the vision tower, or
+what the projector makes of it (both averaged over the patches of a record's pictures)."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+PICTURE_KINDS: tuple[Kind, ...] = ("vision", "projector")
+"""The kinds that need no decoder layer, and so no question."""
+
+_Read: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tap:
+    """One module of which the input or the output is read."""
+
+    kind: Kind
+    module: nn.Module
+    reads_input: bool = False
+
+
+def tower_layers(model: nn.Module, family: Family) -> nn.ModuleList:
+    """Return the layers of the vision tower: its longest list of modules.
+
+    Raises
+    ------
+    ModelError
+        When the tower has no such list.
+    """
+    towers = [part(model, path, family=family.name) for path in family.vision]
+    lists = [m for tower in towers for m in tower.modules() if isinstance(m, nn.ModuleList)]
+    if not lists:
+        raise ModelError(
+            "This model's vision tower has no list of layers.",
+            where=", ".join(family.vision),
+            mend="Read another site: residual, mlp or heads.",
+        )
+    return max(lists, key=len)
+
+
+def head_dim(model: nn.Module) -> int:
+    """Width of one attention head: the model's own, which need not be hidden size over heads."""
+    text = cast(Any, model).config.get_text_config()
+    return int(getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads)
+
+
+def shape_of(model: nn.Module, family: Family, kind: Kind) -> tuple[int, int]:
+    """Layers and width (L, W) of what a kind of site gives.
+
+    Raises
+    ------
+    ModelError
+        When the model has no such part.
+    """
+    config = cast(Any, model).config
+    hidden = int(cast(Any, model).get_input_embeddings().weight.shape[1])
+    if kind == "vision":
+        return len(tower_layers(model, family)), int(config.vision_config.hidden_size)
+    if kind == "projector":
+        return 1, hidden
+    modules = [tap.module for tap in _taps(model, family, kind)]
+    width = hidden if kind == "residual" else int(cast(Any, modules[0]).in_features)
+    return len(modules), width
+
+
+def _taps(model: nn.Module, family: Family, kind: Kind) -> list[_Tap]:
+    if kind == "vision":
+        return [_Tap(kind, layer) for layer in tower_layers(model, family)]
+    if kind == "projector":
+        return [_Tap(kind, part(model, family.projector[-1], family=family.name))]
+    layers = cast(nn.ModuleList, part(model, family.layers, family=family.name))
+    if kind == "residual":
+        return [_Tap(kind, layer) for layer in layers]
+    inner = family.mlp_output if kind == "mlp" else family.heads_output
+    return [_Tap(kind, part(layer, inner, family=family.name), True) for layer in layers]
+
+
+@contextmanager
+def recording(
+    model: nn.Module,
+    family: Family,
+    kinds: Sequence[Kind],
+    *,
+    at_token: _Read,
+    over_patches: Mapping[Kind, _Read],
+) -> Iterator[dict[Kind, list[torch.Tensor]]]:
+    """Collect what passes the taps during one forward pass, layer by layer.
+
+    Hooks see a layer's output before any final norm.
+
+    Parameters
+    ----------
+    model, family
+        What is run.
+    kinds
+        What is read.
+    at_token
+        Takes the wanted token out of (B, T, W): gives (B, W).
+    over_patches
+        For each of the kinds of pictures, what makes one row per record of the patches.
+    """
+    found: dict[Kind, list[torch.Tensor]] = {kind: [] for kind in kinds}
+    handles = []
+    for tap in (tap for kind in kinds for tap in _taps(model, family, kind)):
+        keep = _keeper(found[tap.kind], over_patches.get(tap.kind, at_token))
+        if tap.reads_input:
+            handles.append(tap.module.register_forward_pre_hook(keep))
+        else:
+            handles.append(tap.module.register_forward_hook(keep))
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _keeper(found: list[torch.Tensor], read: _Read) -> Callable[..., None]:
+    """Make a hook: the last it is given is the output, or for a hook before it the input."""
+
+    def keep(_module: nn.Module, *passed: Any) -> None:
+        value = passed[-1]
+        found.append(read(value[0] if isinstance(value, tuple) else value).clone())
+
+    return keep

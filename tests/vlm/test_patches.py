@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+from superneurons.vlm.patches import patch_average
+
+
+def test_a_row_per_picture() -> None:
+    hidden = torch.arange(24.0).reshape(3, 4, 2)
+    found = patch_average(hidden, [1, 2], None)
+    each = hidden.numpy().mean(axis=1)
+    np.testing.assert_allclose(found.numpy(), [each[0], (each[1] + each[2]) / 2])
+
+
+def test_a_class_token_is_left_out() -> None:
+    hidden = torch.tensor([[[100.0], [1.0], [3.0]]])
+    assert patch_average(hidden, [1], None, leading=1).tolist() == [[2.0]]
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.sampled_from([1, 4]))
+def test_all_pictures_in_one_row(sizes: list[int], merged: int) -> None:
+    patches = [4 * size for size in sizes]
+    rows = torch.randn(sum(patches) // merged, 3, generator=torch.Generator().manual_seed(0))
+    found = patch_average(rows, [1] * len(sizes), patches).numpy()
+    ends = np.cumsum([count // merged for count in patches])[:-1]
+    expected = [part.mean(axis=0) for part in np.split(rows.numpy(), ends)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_half_precision_is_averaged_in_single() -> None:
+    hidden = torch.full((1, 4096, 1), 20.0, dtype=torch.float16)
+    assert patch_average(hidden, [1], None).tolist() == [[20.0]]
+
+
+@pytest.mark.parametrize("kind", ["vision", "projector"])
+def test_two_pictures_are_averaged_and_a_batch_changes_nothing(vlm: VLM, kind: str) -> None:
+    dark, light = (Image.new("RGB", (28, 28), colour) for colour in ("black", "orange"))
+    rows = [Record((dark,), "Why?"), Record((light, dark), "Why?"), Record((light,), "Why?")]
+    found = vlm.last_states(vlm.encode(rows), [kind]).parts[kind]  # type: ignore[list-item,index]
+    assert not torch.allclose(found[0], found[2], atol=1e-3)
+    torch.testing.assert_close(found[1], (found[0] + found[2]) / 2, rtol=1e-3, atol=1e-3)
