@@ -11,6 +11,7 @@ from superneurons.errors import DataError
 from superneurons.evaluate.calibration import expected_calibration_error
 from superneurons.probes.paper import PaperSuperNeurons
 from superneurons.probes.super_neurons import SuperNeurons
+from superneurons.task.labels import DataWarning
 
 from .synthetic import planted
 
@@ -100,7 +101,8 @@ def test_no_more_neurons_than_allowed_and_none_that_are_constant() -> None:
 
 def test_constant_neurons_alone_give_the_most_frequent_class() -> None:
     X, y = np.ones((30, 4)), np.repeat([0, 1], [10, 20])
-    fitted = SuperNeurons().fit(X, y, groups=np.arange(30))
+    with pytest.warns(DataWarning, match="30 of 30 samples"):
+        fitted = SuperNeurons().fit(X, y, groups=np.arange(30))
     np.testing.assert_allclose(fitted.predict_proba(X[:1]), [[1 / 3, 2 / 3]], atol=0.02)
 
 

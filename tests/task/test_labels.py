@@ -65,17 +65,6 @@ def test_known_labels_keep_their_order() -> None:
     assert known_labels(task("b", "a", "b")) == ["b", "a", "b"]
 
 
-def test_contradicting_labels_are_counted() -> None:
-    records = [*task("yes", "no", "yes", "no"), record(0, "no"), record(3, "yes"), record(3, "no")]
-    with pytest.warns(DataWarning, match=r"2 questions have contradicting.*x:0, x:0"):
-        label_set(records)
-
-
-def test_another_question_about_the_picture_is_no_contradiction() -> None:
-    other = [Record(r.images, "Dog?", "no") for r in task("yes", "yes")]
-    assert label_set([*task("yes", "yes"), *other]) == ("no", "yes")
-
-
 def test_labels_that_look_alike_are_warned_of() -> None:
     with pytest.warns(DataWarning, match="'Yes' and 'yes' are taken as different"):
         assert label_set(task("yes", "Yes", "yes", "Yes")) == ("Yes", "yes")

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from superneurons.errors import DataError, Problem
+from superneurons.probes.duplicates import warn_of_contradictions
 
 if TYPE_CHECKING:
     from superneurons.probes.base import ReadOut
@@ -96,6 +97,11 @@ def check_training(
     ------
     DataError
         Wrong shapes or types, NaN or infinity, or one class only.
+
+    Warns
+    -----
+    DataWarning
+        When identical rows have different labels.
     """
     try:
         X, y = validate_data(estimator, X, y, dtype=list(FLOATS), ensure_all_finite=False)
@@ -114,7 +120,9 @@ def check_training(
             f"All {len(y)} samples have one class, {str(estimator.classes_[0])!r}.",
             mend="Give samples of at least two classes.",
         )
-    return X, codes.astype(np.int64)
+    codes = codes.astype(np.int64)
+    warn_of_contradictions(X, codes)
+    return X, codes
 
 
 def check_binary(estimator: ReadOut) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from superneurons.errors import DataError, Problem
 from superneurons.task.groups import group_ids, groups_per_label
-from superneurons.task.images import image_keys
 from superneurons.task.record import Record
 
 __all__ = ["DataWarning", "is_multiple_choice", "known_labels", "label_set"]
@@ -81,8 +80,7 @@ def label_set(records: Sequence[Record]) -> tuple[str, ...]:
     Warns
     -----
     DataWarning
-        When the same question about the same pictures has different labels; when labels differ
-        only in case or spaces; when an option is never the label.
+        When labels differ only in case or spaces; when an option is never the label.
 
     Examples
     --------
@@ -111,24 +109,8 @@ def label_set(records: Sequence[Record]) -> tuple[str, ...]:
             problems=problems,
             mend="Add pictures for these labels, or merge or leave out the labels.",
         )
-    _warn_of_contradictions(records)
     _warn_of_doubtful(records, set(counts))
     return tuple(sorted(counts))
-
-
-def _warn_of_contradictions(records: Sequence[Record]) -> None:
-    answers: dict[tuple[object, ...], list[int]] = {}
-    for index, (record, keys) in enumerate(zip(records, image_keys(records), strict=True)):
-        answers.setdefault((keys, record.question, record.options), []).append(index)
-    clashes = [same for same in answers.values() if len({records[i].label for i in same}) > 1]
-    if clashes:
-        first = ", ".join(records[i].id or f"record {i}" for i in clashes[0][:3])
-        warnings.warn(
-            f"{len(clashes)} questions have contradicting labels for the same pictures "
-            f"(the first: {first}); keep one of each.",
-            DataWarning,
-            stacklevel=3,
-        )
 
 
 def _warn_of_doubtful(records: Sequence[Record], labels: set[str]) -> None:
