@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devices import DEVICES
 from superneurons.errors import DataError
 from superneurons.evaluate.null import (
     chance_maximum,
@@ -45,6 +47,14 @@ def test_more_columns_than_fit_at_once(monkeypatch) -> None:
     whole = shuffled_maximum(X, y, 20)
     monkeypatch.setattr("superneurons.evaluate.null._COLUMNS_AT_ONCE", 7)
     np.testing.assert_array_equal(shuffled_maximum(X, y, 20), whole)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_tensor_on_any_device_has_the_null_of_its_array(device) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 50)).astype(np.float16), np.arange(90) % 3 == 0
+    found = shuffled_maximum(torch.from_numpy(X).to(device), y, 20, groups=np.arange(90) // 2)
+    np.testing.assert_array_equal(found, shuffled_maximum(X, y, 20, groups=np.arange(90) // 2))
 
 
 def test_a_neuron_that_knows_beats_the_null_and_noise_does_not() -> None:

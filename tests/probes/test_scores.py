@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, f1_score
 
+from devices import DEVICES
 from superneurons.errors import DataError
 from superneurons.probes.scores import neuron_scores, sign_counts
 
@@ -66,6 +67,19 @@ def test_a_memory_map_is_scored_in_place(tmp_path) -> None:
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     np.testing.assert_array_equal(neuron_scores(mapped, y), neuron_scores(X, y))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_tensor_on_any_device_is_scored_as_its_array(device, dtype) -> None:
+    X, y = planted(301, 70, dtype=dtype)
+    tensor = torch.from_numpy(X.copy()).to(device)
+    for metric in ("accuracy", "f1"):
+        found = neuron_scores(tensor, y, metric, threshold=0.1, chunk=32)
+        np.testing.assert_array_equal(found, neuron_scores(X, y, metric, threshold=0.1))
+    tensor[3, 5] = torch.nan
+    with pytest.raises(DataError, match="sample 3: NaN in 1 of 70 columns: 5"):
+        neuron_scores(tensor, y)
 
 
 def test_weights_count_apart() -> None:

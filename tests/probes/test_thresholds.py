@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import balanced_accuracy_score
 
+from devices import DEVICES
 from superneurons.errors import DataError
 from superneurons.probes.thresholds import best_cuts
 
@@ -77,6 +79,20 @@ def test_chunks_and_order_change_nothing() -> None:
     one, other = best_cuts(X, y), best_cuts(X[order], y[order], chunk=7)
     np.testing.assert_array_equal(one.scores, other.scores)
     np.testing.assert_array_equal(one.thresholds, other.thresholds)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+def test_a_tensor_on_any_device_is_cut_as_its_array(device, dtype, metric) -> None:
+    # Rounded, so that many activations are equal and many cuts equally good.
+    X, y = planted(301, 70, dtype=dtype, strength=0.5)
+    X = X.round(1)
+    expected = best_cuts(X, y, metric)
+    found = best_cuts(torch.from_numpy(X).to(device), y, metric, chunk=32)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(found.thresholds, expected.thresholds)
+    np.testing.assert_array_equal(found.polarities, expected.polarities)
 
 
 def test_the_input_is_left_as_it_was() -> None:

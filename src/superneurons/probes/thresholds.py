@@ -46,7 +46,7 @@ def best_cuts(
     metric: CutMetric = "accuracy",
     *,
     signed: bool = True,
-    chunk: int = 1024,
+    chunk: int = 512,
 ) -> Cuts:
     """Find the best threshold of each neuron among all there are.
 
@@ -108,22 +108,24 @@ def _best_of_block(
     """What the best cut of each column gets right, in units of worth; its threshold and sign."""
     if block.dtype not in _INTEGERS:
         block = block.float()
-    integers = _ordered_integers(block.T.contiguous())
-    keys = _sorted(integers.to(_WIDER[integers.dtype]).mul_(2).add_(labels))
+    # Rows first: read column by column, rows a power of two apart push each other out of the cache.
+    integers = _ordered_integers(block.contiguous().T.contiguous())
+    wider = _WIDER[integers.dtype]
+    keys = _sorted(torch.add(labels.to(wider), integers.to(wider), alpha=2))
     negative_worth, positive_worth = worth
     # What a cut above the first j samples gains over one below all of them, for j = 1 … N.
-    steps = (keys & 1).to(torch.int32).mul_(-negative_worth - positive_worth).add_(negative_worth)
+    steps = torch.rsub(keys & 1, negative_worth, alpha=negative_worth + positive_worth)
     gains = steps.cumsum(dim=1, dtype=torch.int32)
     values = keys.bitwise_right_shift_(1)
     # No cut parts equal activations; 0 is the cut below all, which is always there.
     gains[:, :-1].mul_(values[:, 1:] != values[:, :-1])
     base = int(labels.sum()) * positive_worth
     most = base + int((~labels).sum()) * negative_worth
-    best, at = gains.max(dim=1)
+    best, at = _largest(gains)
     at = torch.where(best > 0, at + 1, 0)
     right, polarity = base + best.clamp(min=0), torch.ones_like(best)
     if signed:
-        worst, where = gains.min(dim=1)
+        worst, where = _smallest(gains)
         inverted = most - base - worst.clamp(max=0)
         better = inverted > right
         right = torch.where(better, inverted, right)
@@ -160,6 +162,22 @@ def _sorted(keys: torch.Tensor) -> torch.Tensor:
     # NumPy sorts whole numbers with vector instructions, ten times as fast as torch.
     keys.numpy().sort(axis=1)
     return keys
+
+
+def _largest(gains: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Largest value of each row and its first place."""
+    if gains.device.type != "cpu":
+        return gains.max(dim=1)
+    # As for sorting: five times as fast as torch, which looks for value and place as one.
+    at = torch.from_numpy(gains.numpy().argmax(axis=1))
+    return gains.gather(1, at[:, None]).flatten(), at
+
+
+def _smallest(gains: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    if gains.device.type != "cpu":
+        return gains.min(dim=1)
+    at = torch.from_numpy(gains.numpy().argmin(axis=1))
+    return gains.gather(1, at[:, None]).flatten(), at
 
 
 def _half_way(values: torch.Tensor, at: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
