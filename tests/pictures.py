@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image
 
@@ -34,4 +36,29 @@ def coloured(n: int, options: bool = False) -> list[Record]:
         own = (names[i % 3], names[(i + 1) % 3]) if options else None
         picture = Image.new("RGB", (8, 8), (i, label == "green", 255))
         records.append(Record((picture,), "Which colour?", label, options=own))
+    return records
+
+
+def shades(n: int, seed: int = 0) -> list[Record]:
+    """Pictures of three brightnesses, with noise: an easy question with three answers."""
+    rng = np.random.default_rng(seed)
+    records = []
+    for i in range(n):
+        label, level = (("dark", 50), ("grey", 125), ("pale", 205))[i % 3]
+        pixels = np.clip(rng.normal(level, 15, size=(28, 28, 3)), 0, 255).astype(np.uint8)
+        picture = Image.fromarray(pixels)
+        records.append(Record((picture,), "How bright is it?", label, id=f"shade:{i}"))
+    return records
+
+
+def choices(n: int, seed: int = 0) -> list[Record]:
+    """Multiple choice: two or three of the shades, in any order, the right one among them."""
+    rng = np.random.default_rng(seed)
+    records = []
+    for i, record in enumerate(shades(n, seed)):
+        others = [name for name in ("dark", "grey", "pale") if name != record.label]
+        options = [str(record.label), *rng.permutation(others)[: 1 + i % 2].tolist()]
+        place = (i // 2) % len(options)
+        options[0], options[place] = options[place], options[0]
+        records.append(replace(record, options=tuple(options), id=f"choice:{i}"))
     return records

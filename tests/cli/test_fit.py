@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +14,25 @@ from typing import Any
 
 import pytest
 
+from pictures import choices, shades
+from superneurons.probes.registry import READ_OUTS
+from superneurons.task.record import Record
+
 Runner = Callable[..., Any]
+
+
+def written(directory: Path, records: list[Record]) -> Path:
+    """Write records as JSON Lines, with their options."""
+    lines = []
+    for number, record in enumerate(records):
+        record.images[0].save(directory / f"{number}.png")  # type: ignore[union-attr]
+        row = {"image": f"{number}.png", "question": record.question, "label": record.label}
+        if record.options:
+            row["options"] = list(record.options)  # type: ignore[assignment]
+        lines.append(json.dumps(row) + "\n")
+    path = directory / "records.jsonl"
+    path.write_text("".join(lines))
+    return path
 
 
 def test_it_fits_and_says_what_it_found(
@@ -23,7 +43,8 @@ def test_it_fits_and_says_what_it_found(
     assert done.json["labels"] == ["no", "yes"]
     assert done.json["layers"] == 4
     assert done.json["probing_set"]["records"] == 24
-    assert 0.5 < done.json["chance_maximum"] <= 1
+    assert done.json["form"] == "direct"
+    assert 0.5 < done.json["learnt"]["cv_score_"] <= 1
     assert (tmp_path / "clf" / "config.json").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["clf"]  # nothing else is left
 
@@ -31,7 +52,111 @@ def test_it_fits_and_says_what_it_found(
 def test_it_speaks_plainly_too(run: Runner, llava_path: Path, train: Path, tmp_path: Path) -> None:
     done = run("fit", "-m", llava_path, "-d", train, "-o", tmp_path / "clf")
     assert "Super Neurons of 128; the model stops after layer" in done.out
+    assert "Learnt from 24 of 24 labelled records." in done.out
     assert "superneurons eval" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "unsaid"),
+    [
+        (("super-neurons",), "Cross-validated on the probing set: .*% balanced accuracy", "Best"),
+        (("logistic",), "^32 neurons of 128.*\n.*\nCross-validated .*% accuracy", "Super"),
+        (("knn",), "^32 neurons of 128.*\n.*\nCross-validated .*% accuracy", "Super"),
+        (("savs",), "^128 neurons of 128", "%"),
+        (("paper",), "Best single neuron .*% accuracy .the best of as many by chance", "Cross"),
+        (("paper", "--metric", "f1"), "Best single neuron .*% F1[.]", "by chance"),
+    ],
+)
+def test_each_read_out_says_what_it_measured(
+    run: Runner,
+    llava_path: Path,
+    train: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    said: str,
+    unsaid: str,
+) -> None:
+    command = ("fit", "-m", llava_path, "-d", train, "-o", tmp_path / "clf", "--read-out", *words)
+    done = run(*command)
+    assert done.code == 0, done.err
+    assert re.search(said, done.out), done.out
+    assert unsaid not in done.out
+    facts = run(*command, "--overwrite", "--json").json
+    assert ("chance_maximum" in facts) == (words == ("paper",))
+    assert f"{facts['neurons']} " in done.out
+
+
+def test_help_names_every_read_out_that_can_be_taken(run: Runner) -> None:
+    # lines are broken at hyphens too
+    told = " ".join(run("fit", "--help").out.split()).replace("- ", "-")
+    offered = re.search(r"becomes? an answer: (.*?)\.", told)
+    assert offered is not None
+    names = set(re.split(", | or ", offered[1]))
+    assert names == READ_OUTS.keys() - {"logits", "calibrated-logits"}
+
+
+@pytest.mark.parametrize("option", [("--metric", "f1"), ("--aggregation", "mean")])
+def test_options_of_the_papers_rule_go_with_it_only(
+    run: Runner, llava_path: Path, train: Path, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    words = ("fit", "-m", llava_path, "-d", train, "-o", tmp_path / "clf", *option)
+    done = run(*words)
+    assert done.code == 2
+    assert option[0] in done.err
+    assert "--read-out paper" in done.err
+    assert run(*words, "--read-out", "paper").code == 0
+
+
+def test_label_logits_are_sent_where_they_are_measured(
+    run: Runner, llava_path: Path, train: Path, tmp_path: Path
+) -> None:
+    done = run("fit", "-m", llava_path, "-d", train, "-o", tmp_path / "clf", "--read-out", "logits")
+    assert done.code == 2
+    assert "superneurons compare" in done.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("make", "multiclass", "form", "line"),
+    [
+        (shades, "auto", "direct", "Learnt from 24 of 24 labelled records."),
+        (shades, "unrolled", "unrolled", "Learnt from 48 yes/no questions, one per answer of 24"),
+        (choices, "auto", "lettered", "of 24 labelled records, their options by letter."),
+        (choices, "unrolled", "unrolled", "Learnt from 48 yes/no questions, one per answer of 24"),
+    ],
+)
+def test_more_than_two_answers_from_fit_to_answer(
+    run: Runner,
+    llava_path: Path,
+    tmp_path: Path,
+    make: Callable[[int], list[Record]],
+    multiclass: str,
+    form: str,
+    line: str,
+) -> None:
+    records = make(24)
+    data, out = written(tmp_path, records), tmp_path / "clf"
+    words = ("fit", "-m", llava_path, "-d", data, "-o", out, "--multiclass", multiclass)
+    done = run(*words)
+    assert done.code == 0, done.err
+    assert line in done.out
+    assert json.loads((out / "config.json").read_text())["form"] == form
+    lines = run("predict", out, "-d", data).lines
+    for record, found in zip(records, lines, strict=True):
+        assert found["label"] in (record.options or ("dark", "grey", "pale"))
+        assert set(found["probabilities"]) == set(record.options or ("dark", "grey", "pale"))
+        assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_more_answers_than_the_papers_rule_knows_are_said(
+    run: Runner, llava_path: Path, tmp_path: Path
+) -> None:
+    data = written(tmp_path, shades(24))
+    words = ("fit", "-m", llava_path, "-d", data, "-o", tmp_path / "clf", "--read-out", "paper")
+    done = run(*words, "--multiclass", "native")
+    assert done.code == 2
+    assert "tells two classes apart, not 3: 'dark', 'grey', 'pale'" in done.err
+    assert "unrolled" in done.err
 
 
 def test_a_folder_per_label_needs_the_question(
@@ -57,7 +182,7 @@ def test_activations_can_be_kept_and_used_again(
     words = ("fit", "-m", llava_path, "-d", train, "--activations", kept)
     run(*words, "-o", tmp_path / "a")
     times = {p.name: p.stat().st_mtime_ns for p in kept.iterdir()}
-    assert run(*words, "-o", tmp_path / "b", "--metric", "f1").code == 0
+    assert run(*words, "-o", tmp_path / "b", "--read-out", "paper").code == 0
     assert {p.name: p.stat().st_mtime_ns for p in kept.iterdir()} == times
 
 
@@ -75,8 +200,6 @@ def test_activations_can_be_kept_and_used_again(
 def test_bad_data_is_refused_before_the_model_opens(
     run: Runner, train: Path, tmp_path: Path, rows: str, message: str
 ) -> None:
-    import re
-
     shutil.copy(train.parent / "0.png", tmp_path)
     (tmp_path / "records.jsonl").write_text(rows)
     done = run("fit", "-m", "demo", "-d", tmp_path / "records.jsonl", "-o", tmp_path / "clf")
@@ -98,8 +221,9 @@ def test_an_existing_directory_is_not_replaced_unasked(
 
 @pytest.mark.parametrize(
     "words",
-    [("--read-out", "oracle"), ("--metric", "luck"), ("--prompt-order", "sideways"),
-     ("--max-layer", "99"), ("--dtype", "int1"), ("--device", "abacus")],
+    [("--read-out", "oracle"), ("--metric", "luck"), ("--multiclass", "both"),
+     ("--prompt-order", "sideways"), ("--max-layer", "99"), ("--dtype", "int1"),
+     ("--device", "abacus")],
 )  # fmt: skip
 def test_bad_options_are_named(
     run: Runner, llava_path: Path, train: Path, tmp_path: Path, words: tuple[str, str]

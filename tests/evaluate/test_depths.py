@@ -41,7 +41,7 @@ def test_a_row_scores_what_its_classifier_would_answer(
     rows = {row.name: row for row in found.rows}
     direct = classifier.score(test)
     assert rows["Super Neurons, paper's rule"].scores.accuracy == direct  # type: ignore[union-attr]
-    shallow = SuperNeuronClassifier(vlm, max_layer=1).fit(bright_records(24))
+    shallow = SuperNeuronClassifier(vlm, read_out="paper", max_layer=1).fit(bright_records(24))
     row = rows["Super Neurons, paper's rule, layers ≤ 1"]
     assert row.scores.accuracy == shallow.score(test)  # type: ignore[union-attr]
     assert row.exit_layer == 1
@@ -91,7 +91,7 @@ def test_more_than_two_answers(llava: VLM, options: bool) -> None:
     found, classifier = compare_depths(
         llava, coloured(24, options), coloured(9, options), depths=(1,), repeats=1
     )
-    assert classifier.unrolled_
+    assert classifier.form_ == "unrolled"
     scores = {row.name: row.scores for row in found.rows}
     assert all(value is not None and np.isfinite(value.accuracy) for value in scores.values())
     majority = scores["majority class"]

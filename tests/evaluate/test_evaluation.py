@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pictures import bright_records, coloured
+from pictures import bright_records, choices, coloured
 from superneurons.errors import DataError
 from superneurons.evaluate.evaluation import evaluate_classifier
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.form import Multiclass
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
@@ -82,13 +83,24 @@ def test_pictures_are_checked_first(fitted: SuperNeuronClassifier, tmp_path: Pat
         evaluate_classifier(fitted, [Record((tmp_path / "a.png",), "Is it bright?", "yes")])
 
 
-@pytest.mark.parametrize("options", [False, True])
-def test_more_than_two_answers(llava: VLM, options: bool) -> None:
-    classifier = SuperNeuronClassifier(llava).fit(coloured(24, options))
+@pytest.mark.parametrize(
+    ("options", "multiclass"), [(False, "native"), (False, "unrolled"), (True, "unrolled")]
+)
+def test_more_than_two_answers(llava: VLM, options: bool, multiclass: Multiclass) -> None:
+    classifier = SuperNeuronClassifier(llava, multiclass=multiclass).fit(coloured(24, options))
     found = evaluate_classifier(classifier, coloured(12, options), repeats=1)
     ours = found.rows[-1].scores
     assert ours is not None
     assert ours.n == 12
+
+
+def test_options_by_letter_are_scored_as_options(llava: VLM) -> None:
+    classifier = SuperNeuronClassifier(llava).fit(choices(36))
+    assert classifier.form_ == "lettered"
+    records = choices(18, seed=1)
+    ours = evaluate_classifier(classifier, records, repeats=1).rows[-1].scores
+    assert ours is not None
+    assert ours.accuracy == classifier.score(records)
 
 
 @pytest.mark.parametrize("label", ["no", "yes"])

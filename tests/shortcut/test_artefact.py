@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pictures import bright_records, coloured
+from pictures import bright_records, choices, shades
 from superneurons.errors import ArtefactError, MismatchError, OutputError
+from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.artefact import check_output, read_config
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.form import Multiclass
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 from tiny_models import save_llava
+
+IN_CLASSIFIERS = sorted(READ_OUTS.keys() - {"logits", "calibrated-logits"})
 
 
 @pytest.fixture
@@ -24,10 +28,13 @@ def saved(llava: VLM, tmp_path: Path) -> Path:
     return tmp_path / "clf"
 
 
+@pytest.mark.parametrize("multiclass", ["native", "unrolled"])
 @pytest.mark.parametrize("kind", ["yes/no", "labels", "options"])
-def test_what_is_loaded_answers_as_what_was_saved(vlm: VLM, tmp_path: Path, kind: str) -> None:
-    records = bright_records(24) if kind == "yes/no" else coloured(24, options=kind == "options")
-    fitted = SuperNeuronClassifier(vlm, max_layer=3).fit(records)
+def test_what_is_loaded_answers_as_what_was_saved(
+    vlm: VLM, tmp_path: Path, kind: str, multiclass: Multiclass
+) -> None:
+    records = {"yes/no": bright_records, "labels": shades, "options": choices}[kind](24)
+    fitted = SuperNeuronClassifier(vlm, multiclass=multiclass, max_layer=3).fit(records)
     fitted.save_pretrained(tmp_path / "clf")
     loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm)
     for one, two in zip(fitted.answers(records), loaded.answers(records), strict=True):
@@ -35,6 +42,46 @@ def test_what_is_loaded_answers_as_what_was_saved(vlm: VLM, tmp_path: Path, kind
         assert one.label == two.label
     assert loaded.get_params() | {"model": 0} == fitted.get_params() | {"model": 0}
     assert loaded.neurons_ == fitted.neurons_
+    assert loaded.form_ == fitted.form_
+
+
+@pytest.mark.parametrize("read_out", IN_CLASSIFIERS)
+@pytest.mark.parametrize("n_labels", [2, 3])
+def test_every_read_out_comes_back_the_same(
+    llava: VLM, tmp_path: Path, read_out: str, n_labels: int
+) -> None:
+    make = bright_records if n_labels == 2 else shades
+    fitted = SuperNeuronClassifier(llava, read_out=read_out).fit(make(30))
+    assert fitted.form_ == ("unrolled" if (read_out, n_labels) == ("paper", 3) else "direct")
+    fitted.save_pretrained(tmp_path / "clf")
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", llava)
+    records = make(12, seed=1)
+    assert loaded.predict(records).tolist() == fitted.predict(records).tolist()
+    assert loaded.predict_proba(records).tolist() == fitted.predict_proba(records).tolist()
+    loaded.save_pretrained(tmp_path / "again")
+    for file in (tmp_path / "clf").iterdir():
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("form", "direct"),
+        ("form", "unrolled"),
+        ("labels", ["dark", "pale"]),
+        ("read_out.classes", ["a", "b", "c"]),
+        ("read_out.classes", ["B", "A", "C"]),
+    ],
+)
+def test_letters_belong_to_options_of_the_records(
+    llava: VLM, tmp_path: Path, path: str, value: Any
+) -> None:
+    fitted = SuperNeuronClassifier(llava, max_layer=1).fit(choices(36))
+    fitted.save_pretrained(tmp_path / "clf")
+    tamper(tmp_path / "clf", path, value)
+    with pytest.raises(ArtefactError, match="contradict") as caught:
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", llava)
+    assert {problem.where for problem in caught.value.problems} <= {"form", "read_out.classes"}
 
 
 def test_the_model_is_found_by_name(saved: Path, llava: VLM) -> None:
@@ -175,8 +222,10 @@ def tamper(directory: Path, path: str, value: Any) -> None:
         ("labels", ["yes", "no"]),
         ("labels", []),
         ("labels", "no, yes"),
-        ("unrolled", "false"),
-        ("unrolled", 0),
+        ("form", 0),
+        ("form", "sideways"),
+        ("form", "lettered"),
+        ("form", "unrolled"),
         ("question", ["Is it bright?"]),
         ("read_out.name", "logistic"),
         ("read_out.name", None),
@@ -247,7 +296,7 @@ def test_neurons_that_are_not_there_are_refused(
         SuperNeuronClassifier.from_pretrained(saved, llava)
 
 
-@pytest.mark.parametrize("read_out", ["paper", "super-neurons", "logistic", "knn"])
+@pytest.mark.parametrize("read_out", IN_CLASSIFIERS)
 def test_a_lost_tensor_is_refused(llava: VLM, tmp_path: Path, read_out: str) -> None:
     fitted = SuperNeuronClassifier(llava, read_out=read_out, max_layer=2).fit(bright_records(24))
     fitted.save_pretrained(tmp_path / "clf")

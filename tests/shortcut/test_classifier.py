@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +12,17 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from pictures import bright_records, coloured
+from pictures import bright_records, choices, coloured, shades
 from superneurons.activations.capture import capture
 from superneurons.errors import DataError, MismatchError, ModelError
+from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.form import Multiclass
+from superneurons.shortcut.probing import probing_set
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+
+Maker = Callable[..., list[Record]]
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +87,12 @@ def test_answering_from_stored_activations_is_the_same(
     assert [answer.label for answer in answers] == fitted.predict(records).tolist()
 
 
+@pytest.mark.parametrize("multiclass", ["native", "unrolled"])
 @pytest.mark.parametrize("options", [False, True])
-def test_more_than_two_answers(vlm: VLM, options: bool) -> None:
-    classifier = SuperNeuronClassifier(vlm).fit(coloured(24, options))
-    records = coloured(6, options)
+def test_more_than_two_answers(vlm: VLM, options: bool, multiclass: Multiclass) -> None:
+    make = choices if options else shades
+    classifier = SuperNeuronClassifier(vlm, multiclass=multiclass).fit(make(24))
+    records = make(6, seed=1)
     for record, answer in zip(records, classifier.answers(records), strict=True):
         assert set(answer.probabilities) == set(record.options or classifier.classes_)
         assert sum(answer.probabilities.values()) == pytest.approx(1)
@@ -95,14 +104,185 @@ def test_more_than_two_answers(vlm: VLM, options: bool) -> None:
         assert classifier.predict_proba(records).shape == (6, 3)
 
 
-@pytest.mark.parametrize("read_out", ["super-neurons", "logistic", "knn"])
-def test_any_read_out_can_be_taken_by_name(vlm: VLM, read_out: str, tmp_path: Path) -> None:
-    fitted = SuperNeuronClassifier(vlm, read_out=read_out).fit(bright_records(30))
-    records = bright_records(12, seed=1)
+@pytest.mark.parametrize("read_out", sorted(READ_OUTS.keys() - {"logits", "calibrated-logits"}))
+@pytest.mark.parametrize("make", [bright_records, shades])
+def test_any_read_out_can_be_taken_by_name(vlm: VLM, read_out: str, make: Maker) -> None:
+    fitted = SuperNeuronClassifier(vlm, read_out=read_out).fit(make(30))
+    # neurons of a random model with the threshold 0 can't tell a middle from its two ends
+    least = 0.5 if (read_out, make) == ("paper", shades) else 0.9
+    assert fitted.score(make(12, seed=1)) >= least
+
+
+def test_the_question_is_asked_once_where_the_read_out_knows_many(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, asked = shades(9, seed=1), []
+    encode = VLM.encode
+
+    def counting(self: VLM, given: Sequence[Record], *args: Any, **options: Any) -> Any:
+        asked.extend(given)
+        return encode(self, given, *args, **options)
+
+    runs = {}
+    for read_out, multiclass in [("super-neurons", "auto"), ("super-neurons", "unrolled"),
+                                 ("paper", "auto")]:  # fmt: skip
+        classifier = SuperNeuronClassifier(llava, read_out=read_out, multiclass=multiclass)
+        classifier.fit(shades(24))
+        with monkeypatch.context() as patch:
+            patch.setattr(VLM, "encode", counting)
+            asked.clear()
+            classifier.predict(records)
+        runs[read_out, multiclass] = [record.question for record in asked]
+    assert runs["super-neurons", "auto"] == ["How bright is it?"] * 9
+    assert runs["paper", "auto"] == runs["super-neurons", "unrolled"]
+    assert len(runs["paper", "auto"]) == 27
+    assert "Is it pale? Answer yes or no." in runs["paper", "auto"][2]
+
+
+def test_natively_three_shades_are_told_apart(vlm: VLM) -> None:
+    fitted = SuperNeuronClassifier(vlm).fit(shades(45))
+    assert fitted.form_ == "direct"
+    assert fitted.classes_.tolist() == ["dark", "grey", "pale"]
+    records = shades(18, seed=1)
     assert fitted.score(records) >= 0.9
-    fitted.save_pretrained(tmp_path / "clf")
-    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm)
-    np.testing.assert_array_equal(loaded.predict(records), fitted.predict(records))
+    found = fitted.predict_proba(records)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert fitted.classes_[found.argmax(axis=1)].tolist() == fitted.predict(records).tolist()
+
+
+def test_options_of_a_record_bound_its_answer(vlm: VLM) -> None:
+    fitted = SuperNeuronClassifier(vlm).fit(shades(30))
+    full = fitted.predict_proba(shades(9, seed=1))
+    bound = [replace(r, options=("pale", "dark"), label=None) for r in shades(9, seed=1)]
+    found = fitted.predict_proba(bound)
+    assert set(fitted.predict(bound)) <= {"dark", "pale"}
+    assert found[:, 1].tolist() == [0.0] * 9
+    np.testing.assert_allclose(found[:, 0], full[:, 0] / (full[:, 0] + full[:, 2]), atol=1e-9)
+
+
+def test_options_of_their_own_are_asked_by_letter(vlm: VLM) -> None:
+    fitted = SuperNeuronClassifier(vlm).fit(choices(48))
+    assert fitted.form_ == "lettered"
+    assert fitted.classes_.tolist() == []
+    assert fitted.read_out_.classes_.tolist() == ["A", "B", "C"]
+    records = choices(12, seed=1)
+    asked = fitted.asked(records)
+    assert [len(r.options or ()) for r in asked] == [2, 3] * 6
+    for record, answer in zip(records, fitted.answers(records), strict=True):
+        assert list(answer.probabilities) == list(record.options or ())
+        assert answer.label == max(answer.probabilities, key=lambda o: answer.probabilities[o])
+        assert sum(answer.probabilities.values()) == pytest.approx(1)
+    bare = [replace(r, label=None) for r in records]
+    assert fitted.predict(bare).tolist() == fitted.predict(records).tolist()
+
+
+def test_letters_need_options_to_answer_too(llava: VLM) -> None:
+    fitted = SuperNeuronClassifier(llava, max_layer=1).fit(choices(36))
+    with pytest.raises(DataError, match=r"shade:0: 0 options[\s\S]*shade:1: 0 options"):
+        fitted.predict(shades(2))
+
+
+@pytest.mark.parametrize("make", [shades, choices])
+def test_two_classes_are_not_made_to_hold_three(
+    llava: VLM, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VLM, "encode", lambda *_, **__: pytest.fail("the model ran"))
+    classifier = SuperNeuronClassifier(llava, read_out="paper", multiclass="native")
+    with pytest.raises(DataError, match="tells two classes apart, not 3") as caught:
+        classifier.fit(make(36))
+    assert "unrolled" in str(caught.value.mend)
+
+
+def test_two_labels_are_asked_directly_whatever_is_said(llava: VLM) -> None:
+    for read_out, multiclass in [("paper", "native"), ("super-neurons", "unrolled")]:
+        classifier = SuperNeuronClassifier(llava, read_out=read_out, multiclass=multiclass)
+        assert classifier.fit(bright_records(16)).form_ == "direct"
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"read_out": "logits"}, "superneurons compare"),
+        ({"read_out": "calibrated-logits"}, "superneurons compare"),
+        ({"read_out": "papyrus"}, "Did you mean 'paper'"),
+        ({"read_out": "super-neurons", "read_out_params": {"metric": "f1"}}, "metric"),
+        ({"multiclass": "both"}, "auto, native, unrolled"),
+    ],
+)
+def test_bad_parameters_are_refused_before_the_model_runs(
+    llava: VLM, params: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VLM, "encode", lambda *_, **__: pytest.fail("the model ran"))
+    with pytest.raises(DataError, match=message) as caught:
+        SuperNeuronClassifier(llava, **params).fit(bright_records(8))
+    assert caught.value.mend
+
+
+def one_picture(records: list[Record]) -> list[Record]:
+    """The same picture for all that are bright."""
+    images = records[1].images
+    return [replace(r, images=images) if r.label == "yes" else r for r in records]
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([], "no records"),
+        ([r for r in bright_records(8) if r.label == "no"], "have the label 'no'"),
+        (one_picture(bright_records(8)), "label 'yes': 4 records, all in one group"),
+        ([replace(bright_records(1)[0], label=None), *bright_records(6)[1:]], "bright:0: no label"),
+        ([replace(r, options=("no", "maybe")) for r in bright_records(4)], "'yes' is not one of"),
+    ],
+)
+@pytest.mark.parametrize("multiclass", ["native", "unrolled"])
+def test_what_cannot_be_learnt_is_said_before_the_model_runs(
+    llava: VLM,
+    records: list[Record],
+    message: str,
+    multiclass: Multiclass,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(VLM, "encode", lambda *_, **__: pytest.fail("the model ran"))
+    with pytest.raises(DataError, match=message) as caught:
+        SuperNeuronClassifier(llava, multiclass=multiclass).fit(records)
+    assert caught.value.mend
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_finite_number_is_said_with_record_and_layer(llava: VLM, value: float) -> None:
+    records = bright_records(16)
+    probing = probing_set(records, balanced=True, seed=0)
+    captured = capture(llava, probing.records)
+    fitted = SuperNeuronClassifier(llava).fit_captured(probing, captured)
+    layer = fitted.neurons_[0].layer
+    captured.activations[3, layer - 1] = value
+    captured.activations[5, layer - 1, fitted.neurons_[0].index] = value
+    name = "NaN" if np.isnan(value) else "infinity"
+    with pytest.raises(DataError) as caught:
+        clone(fitted).fit_captured(probing, captured)
+    assert [(p.where, p.what) for p in caught.value.problems] == [
+        ("bright:3", f"{name} in layer {layer} (32 neurons)"),
+        ("bright:5", f"{name} in layer {layer} (1 neurons)"),
+    ]
+    with pytest.raises(DataError, match=f"bright:3: {name} in layer {layer}"):
+        fitted.answer_captured(records, captured)
+
+
+def test_activations_of_something_else_are_refused(llava: VLM) -> None:
+    records = bright_records(16)
+    probing = probing_set(records, balanced=True, seed=0)
+    captured = capture(llava, probing.records)
+    fitted = SuperNeuronClassifier(llava, max_layer=3).fit_captured(probing, captured)
+    rows = np.arange(4)
+    with pytest.raises(MismatchError, match="records: 4, should be 16"):
+        fitted.answer_captured(records, captured.rows(rows))
+    with pytest.raises(MismatchError, match="records: 4, should be 16"):
+        clone(fitted).fit_captured(probing, captured.rows(rows))
+    narrow = replace(captured, states={k: v[:, :1, :8] for k, v in captured.states.items()})
+    with pytest.raises(MismatchError, match=r"layers: 1, should be 3 or more\s+width: 8"):
+        clone(fitted).fit_captured(probing, narrow)
+    with pytest.raises(MismatchError, match="width: 8, should be 32"):
+        fitted.answer_captured(records, narrow)
 
 
 def test_labels_can_be_given_apart(vlm: VLM) -> None:
@@ -233,8 +413,9 @@ def test_no_records_have_no_answers(fitted: SuperNeuronClassifier) -> None:
 
 
 def test_the_order_of_options_does_not_matter(vlm: VLM) -> None:
-    fitted = SuperNeuronClassifier(vlm, max_layer=2).fit(coloured(24, options=True))
-    records = coloured(9, options=True)
+    fitted = SuperNeuronClassifier(vlm, multiclass="unrolled", max_layer=2)
+    fitted.fit(choices(24))
+    records = choices(9, seed=1)
     turned = [replace(r, options=(r.options or ())[::-1]) for r in records]
     for one, other in zip(fitted.answers(records), fitted.answers(turned), strict=True):
         assert set(one.probabilities) == set(other.probabilities)
@@ -243,7 +424,7 @@ def test_the_order_of_options_does_not_matter(vlm: VLM) -> None:
 
 
 def test_an_option_less_leaves_the_order_of_the_others(llava: VLM) -> None:
-    fitted = SuperNeuronClassifier(llava).fit(coloured(24))
+    fitted = SuperNeuronClassifier(llava, multiclass="unrolled").fit(coloured(24))
     records = coloured(6)
     fewer = [replace(r, options=("green", "red"), label=None) for r in records]
     for full, part in zip(fitted.answers(records), fitted.answers(fewer), strict=True):
@@ -257,7 +438,7 @@ def test_an_option_less_leaves_the_order_of_the_others(llava: VLM) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_unrolled_answers_do_not_depend_on_the_batch(llava: VLM, batch_size: int) -> None:
-    fitted = SuperNeuronClassifier(llava, batch_size=8).fit(coloured(24))
+    fitted = SuperNeuronClassifier(llava, multiclass="unrolled", batch_size=8).fit(coloured(24))
     records = coloured(7)
     expected = fitted.predict_proba(records)
     fitted.set_params(batch_size=batch_size)
@@ -271,7 +452,7 @@ def test_stored_activations_belong_to_a_depth(llava: VLM, tmp_path: Path) -> Non
     assert stored.fit(records).neurons_ == plain.neurons_
     assert stored.fit(records).exit_layer_ <= 2
     assert stored.probing_["neurons_searched"] == 64
-    with pytest.raises(MismatchError, match="layers"):
+    with pytest.raises(MismatchError, match="shapes"):
         clone(stored).set_params(max_layer=3).fit(records)
     with pytest.raises(MismatchError, match="prompt"):
         clone(stored).set_params(prompt_order="question-first").fit(records)
@@ -287,12 +468,12 @@ def test_stored_activations_serve_any_read_out(llava: VLM, tmp_path: Path) -> No
 
 def test_fitting_again_forgets_what_was_learnt(llava: VLM) -> None:
     classifier = SuperNeuronClassifier(llava, max_layer=2)
-    classifier.fit(coloured(24))
+    classifier.fit(choices(24))
     again = classifier.fit(bright_records(24))
     fresh = SuperNeuronClassifier(llava, max_layer=2).fit(bright_records(24))
     assert again.neurons_ == fresh.neurons_
     assert again.classes_.tolist() == ["no", "yes"]
-    assert not again.unrolled_
+    assert again.form_ == "direct"
 
 
 def test_the_base_model_answers_as_before(vlm: VLM) -> None:

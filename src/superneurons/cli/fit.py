@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
 from superneurons.cli import options
 from superneurons.cli.output import print_json, quiet, step
+from superneurons.errors import DataError, Problem
 
 __all__ = ["fit"]
+
+_FORMS = {
+    "direct": "Learnt from {questions} of {records} labelled records.",
+    "lettered": "Learnt from {questions} of {records} labelled records, their options by letter.",
+    "unrolled": "Learnt from {questions} yes/no questions, one per answer of {records} records.",
+}
+
+_ReadOut: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="How activations become an answer: super-neurons, paper, logistic, knn or savs."
+    ),
+]
+_Metric: TypeAlias = Annotated[
+    Literal["accuracy", "f1"] | None, typer.Option(help="Score of a neuron, for --read-out paper.")
+]
+_Aggregation: TypeAlias = Annotated[
+    Literal["majority", "mean"] | None,
+    typer.Option(help="How neurons decide, for --read-out paper."),
+]
+_Multiclass: TypeAlias = Annotated[
+    Literal["auto", "native", "unrolled"],
+    typer.Option(
+        help="More than two answers: asked for at once (native), or one by one (unrolled)."
+    ),
+]
+_MaxLayer: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, help="Deepest layer that may be read.")
+]
+_Balanced: TypeAlias = Annotated[
+    bool, typer.Option(help="Drop records until labels are equally frequent.")
+]
+_Activations: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Keep the activations here; the next fit on the same data reads them."),
+]
 
 
 def fit(
@@ -19,25 +57,15 @@ def fit(
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the classifier.")],
     model: options.Model = "demo",
     question: options.Question = None,
-    read_out: Annotated[str, typer.Option(help="How activations become an answer.")] = "paper",
-    metric: Annotated[
-        Literal["accuracy", "f1"] | None, typer.Option(help="Score of a neuron (paper).")
-    ] = None,
-    aggregation: Annotated[
-        Literal["majority", "mean"] | None, typer.Option(help="How neurons decide (paper).")
-    ] = None,
-    max_layer: Annotated[
-        int | None, typer.Option(min=1, help="Deepest layer that may be read.")
-    ] = None,
+    read_out: _ReadOut = "super-neurons",
+    metric: _Metric = None,
+    aggregation: _Aggregation = None,
+    multiclass: _Multiclass = "auto",
+    max_layer: _MaxLayer = None,
     prompt_order: options.Order = "picture-first",
-    balanced: Annotated[
-        bool, typer.Option(help="Drop records until labels are equally frequent.")
-    ] = True,
+    balanced: _Balanced = True,
     batch_size: options.BatchSize = 8,
-    activations: Annotated[
-        Path | None,
-        typer.Option(help="Keep the activations here; the next fit on the same data reads them."),
-    ] = None,
+    activations: _Activations = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the classifier.")] = False,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -55,12 +83,13 @@ def fit(
     from superneurons.shortcut.classifier import SuperNeuronClassifier
 
     quiet()
+    parameters = _of_paper(read_out, metric, aggregation)
     out = out.expanduser()
     check_output(out, overwrite=overwrite)
     records = read(data, question)
     kept = activations or out.parent / f".{out.name}.activations"
     classifier = SuperNeuronClassifier(
-        model, read_out=read_out, read_out_params=_given(metric=metric, aggregation=aggregation),
+        model, read_out=read_out, read_out_params=parameters, multiclass=multiclass,
         max_layer=max_layer, prompt_order=prompt_order, balanced=balanced, batch_size=batch_size,
         activations=kept, random_state=seed, dtype=dtype, device=device, revision=revision,
         trust_remote_code=trust_remote_code,
@@ -74,40 +103,65 @@ def fit(
     print_json(summary) if as_json else _print(summary)
 
 
-def _given(**parameters: Any) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if value is not None}
+def _of_paper(read_out: str, metric: str | None, aggregation: str | None) -> dict[str, str]:
+    """Return the parameters that were given, which only the paper's rule has."""
+    given = {"metric": metric, "aggregation": aggregation}
+    found = {name: value for name, value in given.items() if value is not None}
+    if found and read_out != "paper":
+        raise DataError(
+            f"Options of the paper's rule were given for the read-out {read_out!r}.",
+            problems=[Problem(f"--{name}", value) for name, value in found.items()],
+            mend="Add --read-out paper, or leave them out.",
+        )
+    return found
 
 
 def _summary(classifier: Any, out: Path) -> dict[str, Any]:
     from superneurons.evaluate.null import chance_maximum
 
-    probing = classifier.probing_
-    return {
+    probing, learnt = classifier.probing_, dict(classifier.read_out_.get_state().values)
+    summary = {
         "classifier": str(out),
         "labels": classifier.classes_.tolist(),
+        "form": classifier.form_,
         "read_out": classifier.read_out,
         "neurons": len(classifier.neurons_),
         "exit_layer": classifier.exit_layer_,
         "layers": classifier.vlm.n_layers,
-        "learnt": dict(classifier.read_out_.get_state().values),
-        "chance_maximum": chance_maximum(probing["questions"], probing["neurons_searched"]),
+        "learnt": learnt,
         "probing_set": probing,
     }
+    if learnt["parameters"].get("metric") == "accuracy":
+        chance = chance_maximum(probing["questions"], probing["neurons_searched"])
+        summary["chance_maximum"] = chance
+    return summary
 
 
 def _print(summary: dict[str, Any]) -> None:
-    probing, learnt = summary["probing_set"], summary["learnt"]
+    probing = summary["probing_set"]
+    name = "Super Neurons" if summary["read_out"] in ("super-neurons", "paper") else "neurons"
     print(
-        f"{summary['neurons']} Super Neurons of {probing['neurons_searched']:,}; the model stops "
+        f"{summary['neurons']:,} {name} of {probing['neurons_searched']:,}; the model stops "
         f"after layer {summary['exit_layer']} of {summary['layers']}."
     )
-    if "best_score_" in learnt:
-        print(
-            f"Best single neuron on {probing['questions']} probing questions: "
-            f"{learnt['best_score_']:.1%} (the best of as many by chance: "
-            f"{summary['chance_maximum']:.1%})."
-        )
-    if "selection_score_" in learnt:
-        print(f"On the held-out part: {learnt['selection_score_']:.1%} balanced accuracy.")
+    print(_FORMS[summary["form"]].format(**probing))
+    for line in _scores(summary):
+        print(line)
     out = summary["classifier"]
     print(f"Saved to {out}. Next: superneurons eval {out} --data <other labelled pictures>")
+
+
+def _scores(summary: dict[str, Any]) -> Iterator[str]:
+    learnt, read_out = summary["learnt"], summary["read_out"]
+    if "best_score_" in learnt:
+        chance = ""
+        if "chance_maximum" in summary:
+            chance = f" (the best of as many by chance: {summary['chance_maximum']:.1%})"
+        score = {"accuracy": "accuracy", "f1": "F1"}[learnt["parameters"]["metric"]]
+        best = f"{learnt['best_score_']:.1%} {score}"
+        yield f"Best single neuron on the probing set: {best}{chance}."
+    if "selection_score_" in learnt:
+        yield f"On the held-out part: {learnt['selection_score_']:.1%} balanced accuracy."
+    if "cv_score_" in learnt:
+        score = "balanced accuracy" if read_out == "super-neurons" else "accuracy"
+        yield f"Cross-validated on the probing set: {learnt['cv_score_']:.1%} {score}."

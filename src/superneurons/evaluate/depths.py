@@ -123,7 +123,7 @@ def _fit(
     null: bool = False,
 ) -> SuperNeuronClassifier:
     classifier = SuperNeuronClassifier(
-        vlm, read_out=read_out, max_layer=max_layer, random_state=seed
+        vlm, read_out=read_out, multiclass="unrolled", max_layer=max_layer, random_state=seed
     )
     probing = passes.probing.shuffled(seed) if null else passes.probing
     return classifier.fit_captured(probing, passes.captured)

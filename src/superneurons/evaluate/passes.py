@@ -88,7 +88,8 @@ def run_passes(
     DataError
         When pictures or labels cannot be used.
     """
-    probing = probing_set(probe, balanced=True, seed=seed)
+    # The read-outs to compare share one capture, and not all of them know more than two classes.
+    probing = probing_set(probe, balanced=True, seed=seed, multiclass="unrolled")
     base = base_task(vlm, probe, probing.labels)
     # One pass gives both, unless the base model is asked otherwise than the neurons are.
     words = None if probing.unrolled else base.words

@@ -28,7 +28,9 @@ from superneurons.errors import ArtefactError, MismatchError, OutputError, Probl
 from superneurons.probes.base import ReadOutState
 from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.card import card
+from superneurons.shortcut.form import Form
 from superneurons.shortcut.schema import FORMAT, check_config
+from superneurons.task.lettered import LETTERS
 from superneurons.task.unroll import NEGATIVE, POSITIVE
 from superneurons.vlm.fingerprint import fingerprint
 from superneurons.vlm.processor import processor_settings
@@ -45,6 +47,7 @@ _SETTINGS = (
     "balanced",
     "batch_size",
     "max_layer",
+    "multiclass",
     "prompt_order",
     "random_state",
     "read_out",
@@ -129,7 +132,7 @@ def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
         },
         "site": {"kind": site.kind, "position": site.position},
         "labels": classifier.classes_.tolist(),
-        "unrolled": classifier.unrolled_,
+        "form": classifier.form_,
         "question": classifier.question_,
         "read_out": {
             "name": classifier.read_out,
@@ -225,7 +228,7 @@ def load(
             mend="Fit and save the classifier again.",
         ) from error
     classifier.exit_layer_ = config["exit_layer"]
-    classifier.unrolled_ = config["unrolled"]
+    classifier.form_ = config["form"]
     classifier.question_ = config["question"]
     classifier.classes_ = np.array(config["labels"], dtype=np.str_)
     classifier.probing_ = config["probing_set"]
@@ -239,12 +242,14 @@ def _refuse_contradictions(
 ) -> None:
     """What is said twice, or follows from something else, must agree."""
     width, layers = classifier.vlm.hidden_size, [neuron.layer for neuron in classifier.neurons_]
-    wanted = [NEGATIVE, POSITIVE] if classifier.unrolled_ else config["labels"]
+    labels, classes = config["labels"], config["read_out"]["classes"]
+    wanted = _classes_of(classifier.form_, labels, classes)
     inside = all(n.layer >= 1 and 0 <= n.index < width for n in classifier.neurons_)
     checks = (
         ("neurons", inside, f"not all in layers of {width}"),
         ("exit_layer", max(layers) == classifier.exit_layer_, f"the deepest neuron: {max(layers)}"),
-        ("read_out.classes", config["read_out"]["classes"] == wanted, f"should be {wanted!r}"),
+        ("form", wanted is not None, f"{classifier.form_!r} doesn't go with labels {labels!r}"),
+        ("read_out.classes", wanted in (None, classes), f"should be {wanted!r}"),
     )
     problems = [Problem(place, what) for place, right, what in checks if not right]
     if problems:
@@ -254,6 +259,17 @@ def _refuse_contradictions(
             where=str(directory),
             mend="Fit and save the classifier again.",
         )
+
+
+def _classes_of(form: Form, labels: list[Any], classes: list[Any]) -> list[Any] | None:
+    """What the read-out tells apart, asked in a form; ``None`` where form and labels don't fit."""
+    if form == "direct" and len(labels) > 1:
+        return labels
+    if form == "unrolled" and len(labels) != 2:
+        return [NEGATIVE, POSITIVE]
+    if form == "lettered" and not labels:
+        return [letter for letter in LETTERS if letter in classes]
+    return None
 
 
 def _tensors(path: Path) -> dict[str, NDArray[Any]]:

@@ -8,10 +8,18 @@ from typing import Any
 __all__ = ["card"]
 
 
+_FORMS = {
+    "direct": "once, by its own question",
+    "lettered": "once, with its options by letter",
+    "unrolled": "once per answer: is it this one, yes or no?",
+}
+
+
 def card(config: Mapping[str, Any], n_neurons: int) -> str:
     """Return a short model card in Markdown, from an artefact's configuration."""
     base, probing = config["base_model"], config["probing_set"]
     labels = ", ".join(config["labels"]) or "each record's own options"
+    form = _FORMS[config["form"]]
     return f"""---
 library_name: superneurons
 base_model: {base["name"]}
@@ -26,6 +34,7 @@ Reads {n_neurons} neurons of `{base["name"]}` ({base["family"]}) and stops it af
 | | |
 |---|---|
 | answers | {labels} |
+| asked | {form} |
 | read-out | {config["read_out"]["name"]} |
 | probing set | {probing.get("records")} records in {probing.get("groups")} groups |
 | neurons searched | {probing.get("neurons_searched")} |

@@ -18,11 +18,17 @@ from superneurons.activations.site import Neuron, neurons_of
 from superneurons.activations.store import capture_to_store
 from superneurons.errors import DataError
 from superneurons.probes.base import ReadOut
-from superneurons.probes.registry import make_read_out
+from superneurons.shortcut.checks import (
+    check_classes,
+    check_shape,
+    check_values,
+    native_or_unrolled,
+    usable_read_out,
+)
+from superneurons.shortcut.form import Form, Multiclass, answered, as_asked, questions_each
 from superneurons.shortcut.prediction import Prediction
 from superneurons.shortcut.probing import ProbingSet, probing_set
 from superneurons.task.record import Record
-from superneurons.task.unroll import POSITIVE, Unrolled, roll_up, unroll
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.prompt import Prompt, PromptOrder
@@ -45,6 +51,11 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         Name of the read-out (:data:`superneurons.probes.registry.READ_OUTS`).
     read_out_params : mapping, optional
         Its parameters.
+    multiclass : {"auto", "native", "unrolled"}
+        How more than two answers are told apart. ``native``: the question is asked once and the
+        read-out knows all answers; options that differ from record to record are asked by letter.
+        ``unrolled``: each answer is asked for by itself, as the paper does, which takes as many
+        passes. ``auto``: the first where the read-out knows more than two classes.
     max_layer : int, optional
         Deepest layer that may be read; all layers by default.
     prompt_order : {"picture-first", "question-first"}
@@ -64,6 +75,8 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of str
         The labels, sorted; empty when each record brings options of its own.
+    form_ : {"direct", "lettered", "unrolled"}
+        How records are put to the model.
     read_out_ : ReadOut
         The fitted read-out over the chosen neurons alone.
     neurons_ : list of Neuron
@@ -89,7 +102,7 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
     neurons_: list[Neuron]
     exit_layer_: int
     probing_: dict[str, int]
-    unrolled_: bool
+    form_: Form
     question_: str | None
     _vlm: VLM
 
@@ -97,8 +110,9 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         self,
         model: VLM | str = "demo",
         *,
-        read_out: str = "paper",
+        read_out: str = "super-neurons",
         read_out_params: Mapping[str, Any] | None = None,
+        multiclass: Multiclass = "auto",
         max_layer: int | None = None,
         prompt_order: PromptOrder = "picture-first",
         balanced: bool = True,
@@ -113,6 +127,7 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         self.model = model
         self.read_out = read_out
         self.read_out_params = read_out_params
+        self.multiclass = multiclass
         self.max_layer = max_layer
         self.prompt_order = prompt_order
         self.balanced = balanced
@@ -170,27 +185,45 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         DataError
-            When pictures or labels cannot be used; lists every problem, before the model runs.
+            When pictures, labels or parameters cannot be used; lists every problem, before the
+            model runs. When an activation is no finite number.
         ModelError
             When the model cannot be opened, or has no layer ``max_layer``.
         """
-        probing = probing_set(_labelled(records, y), balanced=self.balanced, seed=self.random_state)
+        read_out = usable_read_out(self.read_out, self.read_out_params)
+        probing = probing_set(
+            _labelled(records, y), balanced=self.balanced, seed=self.random_state,
+            multiclass=native_or_unrolled(self.multiclass, read_out),
+        )  # fmt: skip
+        check_classes(read_out, probing.y)
         captured = self._capture(probing, progress)
         return self.fit_captured(probing, captured)
 
     def fit_captured(self, probing: ProbingSet, captured: Captured) -> Self:
-        """Fit on activations that were captured before, of the layers up to ``max_layer``."""
-        X = captured.up_to(self.max_layer or self.vlm.n_layers)
-        read_out = make_read_out(self.read_out, **(self.read_out_params or {}))
-        known = {"random_state": self.random_state, "layer_width": self.vlm.hidden_size}
+        """Fit on activations that were captured before, of the layers up to ``max_layer``.
+
+        Raises
+        ------
+        DataError
+            When the read-out cannot learn this, or an activation is no finite number.
+        MismatchError
+            When the activations are not those of the probing set.
+        """
+        read_out = usable_read_out(self.read_out, self.read_out_params)
+        check_classes(read_out, probing.y)
+        depth, width = self.max_layer or self.vlm.n_layers, self.vlm.hidden_size
+        check_shape(captured.activations, n=len(probing.records), layers=depth, width=width)
+        X = captured.up_to(depth)
+        check_values(X, np.arange(X.shape[1]) // width + 1, probing.records)
+        known = {"random_state": self.random_state, "layer_width": width}
         # What follows from model and classifier is set where a read-out wants it, unless given.
         wanted = (known.keys() & read_out.get_params()) - (self.read_out_params or {}).keys()
         read_out.set_params(**{name: known[name] for name in wanted})
         read_out.fit(X, probing.y, groups=probing.groups)
-        self.neurons_ = neurons_of(read_out.neurons_, self.vlm.hidden_size)
+        self.neurons_ = neurons_of(read_out.neurons_, width)
         self.exit_layer_ = max(neuron.layer for neuron in self.neurons_)
         self.read_out_ = read_out.compact()
-        self.unrolled_ = probing.unrolled
+        self.form_ = probing.form
         self.question_ = probing.question
         self.classes_ = np.array(probing.labels, dtype=np.str_)
         self.probing_ = {
@@ -219,32 +252,31 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         DataError
-            When a picture cannot be read.
+            When a picture cannot be read, or a record's options cannot be asked or answered.
         NotFittedError
             Before ``fit``.
         """
         check_is_fitted(self, "read_out_")
         vlm = self.vlm.truncated(self.exit_layer_)
-        step = max(1, self.batch_size // self._questions_each(records))
+        step = max(1, self.batch_size // questions_each(records, self.form_, self._labels))
         for start in range(0, len(records), step):
             yield from self.answer(vlm, records[start : start + step])
-
-    def _questions_each(self, records: Sequence[Record]) -> int:
-        if not self.unrolled_:
-            return 1
-        return max((len(r.options or self.classes_) for r in records), default=1)
 
     def answer(self, vlm: VLM, records: Sequence[Record]) -> list[Prediction]:
         """Answer one batch with a model that runs ``exit_layer_`` layers or more."""
         begun = time.perf_counter()
         captured = capture_batch(vlm, self.asked(records), prompt=self.prompt)
-        answered = self.answer_captured(records, captured)
+        answers = self.answer_captured(records, captured)
         spent = (time.perf_counter() - begun) * 1e3 / len(records)
-        return [replace(answer, latency_ms=spent) for answer in answered]
+        return [replace(answer, latency_ms=spent) for answer in answers]
 
     def asked(self, records: Sequence[Record]) -> Sequence[Record]:
-        """Return what the model is asked for these records: themselves, or one per option."""
-        return self._unroll(records).records if self.unrolled_ else records
+        """Return what the model is asked for these records: one each, or one per option."""
+        return as_asked(records, self.form_, self._labels)
+
+    @property
+    def _labels(self) -> list[str]:
+        return [str(label) for label in self.classes_]
 
     def answer_captured(self, records: Sequence[Record], captured: Captured) -> list[Prediction]:
         """Answer from activations of :meth:`asked` that were captured before; latencies are 0.
@@ -255,43 +287,26 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
             N records.
         captured
             Activations (M, L, D) of what was asked for them, of ``exit_layer_`` layers or more.
+
+        Raises
+        ------
+        DataError
+            When an activation is no finite number, or a record allows no answer that is known.
+        MismatchError
+            When the activations are of other records or another model.
         """
         check_is_fitted(self, "read_out_")
-        layers = [neuron.layer - 1 for neuron in self.neurons_]
-        X = captured.activations[:, layers, [neuron.index for neuron in self.neurons_]]
-        answered = self._by_option(records, X) if self.unrolled_ else self._by_label(X)
+        asked, activations = self.asked(records), captured.activations
+        depth, width = self.exit_layer_, self.vlm.hidden_size
+        check_shape(activations, n=len(asked), layers=depth, width=width)
+        layers = np.array([neuron.layer for neuron in self.neurons_])
+        X = activations[:, layers - 1, [neuron.index for neuron in self.neurons_]]
+        check_values(X, layers, asked)
+        found = answered(records, X, self.read_out_, self.form_, self._labels)
         return [
             Prediction(label, shares, max(shares.values()), self.exit_layer_, 0.0, record.id)
-            for record, (label, shares) in zip(records, answered, strict=True)
+            for record, (label, shares) in zip(records, found, strict=True)
         ]
-
-    def _by_label(self, X: NDArray[np.float16]) -> list[tuple[str, dict[str, float]]]:
-        classes = [str(label) for label in self.read_out_.classes_]
-        rows = self.read_out_.predict_proba(X).tolist()
-        labels = self.read_out_.predict(X).tolist()
-        return [
-            (str(label), dict(zip(classes, row, strict=True)))
-            for label, row in zip(labels, rows, strict=True)
-        ]
-
-    def _by_option(
-        self, records: Sequence[Record], X: NDArray[np.float16]
-    ) -> list[tuple[str, dict[str, float]]]:
-        """Let the option with the highest decision win; its probability is its share of "yes"."""
-        unrolled = self._unroll(records)
-        chosen = roll_up(self.read_out_.decision_function(X), unrolled)
-        positive = self.read_out_.classes_.tolist().index(POSITIVE)
-        odds = self.read_out_.predict_proba(X)[:, positive].tolist()
-        shares: list[dict[str, float]] = [{} for _ in records]
-        for parent, option, value in zip(unrolled.parents, unrolled.options, odds, strict=True):
-            shares[parent][option] = value
-        return [
-            (label, {option: value / (sum(row.values()) or 1.0) for option, value in row.items()})
-            for label, row in zip(chosen, shares, strict=True)
-        ]
-
-    def _unroll(self, records: Sequence[Record]) -> Unrolled:
-        return unroll(records, self.classes_.tolist() or None)
 
     def predict(self, records: Sequence[Record]) -> NDArray[np.str_]:
         """Return the label of each record, shape (N,)."""
@@ -311,7 +326,7 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
                 "The options differ from record to record, so there are no common classes.",
                 mend="Use answers(), which gives each record's own probabilities.",
             )
-        rows = [[a.probabilities[c] for c in self.classes_] for a in self.answers(records)]
+        rows = [[a.probabilities.get(c, 0.0) for c in self._labels] for a in self.answers(records)]
         return np.array(rows, dtype=np.float64).reshape(len(records), len(self.classes_))
 
     def score(self, records: Sequence[Record], y: Sequence[str] | None = None) -> float:

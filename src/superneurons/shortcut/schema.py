@@ -30,7 +30,7 @@ _CONFIG: dict[str, _Shape] = {
     "prompt": {"order": str, "frame": str, "sha256": str},
     "site": {"kind": str, "position": str},
     "labels": list,
-    "unrolled": bool,
+    "form": str,
     "question": _TEXT_OR_NONE,
     "read_out": {"name": str, "classes": list, "values": dict},
     "exit_layer": int,
