@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from superneurons.cli import demo, doctor, evaluate, fit, predict, tasks
+from superneurons.cli import compare, demo, doctor, evaluate, fit, layers, predict, tasks
 from superneurons.errors import SuperNeuronsError
 
 __all__ = ["app", "main"]
@@ -28,7 +28,9 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
+app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
+app.command("layers")(layers.layers)
 app.command("doctor")(doctor.doctor)
 app.add_typer(tasks.app, name="tasks")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from superneurons.errors import DataError
 
 if TYPE_CHECKING:
     from superneurons.task.record import Record
 
-__all__ = ["read"]
+__all__ = ["read", "task_or_data"]
 
 
 def read(data: str, question: str | None, *, require_labels: bool = True) -> list[Record]:
@@ -17,3 +19,37 @@ def read(data: str, question: str | None, *, require_labels: bool = True) -> lis
 
     source = sys.stdin if data == "-" else data
     return read_records(source, question=question, require_labels=require_labels)
+
+
+def task_or_data(
+    data: str | None,
+    test: str | None,
+    task: str | None,
+    question: str | None,
+    n_probe: int,
+    n_test: int,
+    sprites: Literal["seen", "unseen"],
+    seed: int,
+) -> tuple[list[Record], list[Record] | None]:
+    """Return records to fit on and others to score on: of an embedded task, or the user's own.
+
+    Raises
+    ------
+    DataError
+        When neither or both were named.
+    """
+    if (task is None) == (data is None):
+        raise DataError(
+            "No records were named." if task is None else "Both --task and --data were given.",
+            mend="Give --task (an embedded task) or --data (your labelled records).",
+        )
+    if data is not None:
+        return read(data, question), None if test is None else read(test, question)
+    if test is not None:
+        raise DataError("--test goes with --data.", mend="Leave it out: a task has its own.")
+    from superneurons.demo.tasks import make_task
+
+    return (
+        make_task(str(task), n=n_probe, split="probe", sprites=sprites, seed=seed),
+        make_task(str(task), n=n_test, split="test", sprites=sprites, seed=seed),
+    )

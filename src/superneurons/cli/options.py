@@ -13,10 +13,16 @@ __all__ = [
     "Dtype",
     "Json",
     "Model",
+    "NProbe",
+    "NTest",
     "Order",
+    "OtherData",
     "Question",
     "Revision",
     "Seed",
+    "Sprites",
+    "Task",
+    "TestData",
     "Trust",
 ]
 
@@ -31,6 +37,22 @@ Data: TypeAlias = Annotated[
         help="JSONL, CSV or Parquet file (image, question, label, …), a folder with one folder "
         "per label, a saved Hugging Face dataset, or '-' for JSONL on standard input.",
     ),
+]
+OtherData: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--data", "-d", help="Labelled records, in any form that `fit` reads."),
+]
+TestData: TypeAlias = Annotated[
+    str | None, typer.Option("--test", help="Other labelled records, to score on.")
+]
+Task: TypeAlias = Annotated[
+    str | None, typer.Option("--task", "-t", help="An embedded task instead of --data.")
+]
+NProbe: TypeAlias = Annotated[int, typer.Option(min=8, help="With --task: records to fit on.")]
+NTest: TypeAlias = Annotated[int, typer.Option(min=8, help="With --task: records to score on.")]
+Sprites: TypeAlias = Annotated[
+    Literal["seen", "unseen"],
+    typer.Option(help="With --task: drawings the model was trained on, or not."),
 ]
 Question: TypeAlias = Annotated[
     str | None, typer.Option("--question", "-q", help="The question, where the data has none.")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from superneurons.evaluate.comparison import Comparison, Row
 
-__all__ = ["print_comparison"]
+__all__ = ["print_comparison", "print_contest"]
 
 
 def print_comparison(found: Comparison) -> None:
     """Print one line per way of answering on standard output, and what was measured below it."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE
@@ -34,9 +35,74 @@ def print_comparison(found: Comparison) -> None:
             _or_dash(found.speed_up(row, GENERATE), "{:.1f}"),
             _or_dash(found.speed_up(row, FIRST_TOKEN), "{:.1f}"),
         )
-    # A table that is cut off is worse than one that is wider than the window.
-    console = Console(width=None if Console().is_terminal else 140)
+    console = _console(140)
     console.print(table)
+    _print_notes(console, found)
+
+
+def print_contest(found: Comparison) -> None:
+    """Print a comparison of all read-outs: scores with intervals, chance, and a recommendation."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in (
+        "accuracy (95 %)", "balanced (95 %)", "F1 (95 %)", "ECE", "exit layer", "neurons", "ms",
+        "best neuron", "null max", "as base", "behind the first (95 %)",
+    ):  # fmt: skip
+        table.add_column(name, justify="right")
+    for row in found.rows:
+        table.add_row(row.name, *_contest_cells(row))
+    console = _console(180)
+    console.print(table)
+    _print_notes(console, found)
+    shuffles = found.setting["shuffles"]
+    console.print(
+        "best neuron: accuracy of the best single neuron under the sign rule on the probing set "
+        f"that chose it; null max: what the best of as many reaches in {shuffles} label shuffles "
+        "(95th percentile); as base: how often it answers as the base model's first token does.",
+        highlight=False,
+    )
+    if found.recommendation is not None:
+        console.print(f"\n{found.recommendation.sentence}", highlight=False)
+
+
+def _contest_cells(row: Row) -> tuple[str, ...]:
+    scores, lead = row.scores, row.lead
+    cells = ("–", "–", "–", "–")
+    if scores is not None:
+        cells = (
+            _with_interval(scores.accuracy, scores.accuracy_interval),
+            _with_interval(scores.balanced_accuracy, scores.balanced_accuracy_interval),
+            _with_interval(scores.f1, scores.f1_interval),
+            "–" if scores.ece is None else f"{100 * scores.ece:.1f}",
+        )
+    behind = "–"
+    if lead is not None:
+        found = lead.balanced_accuracy
+        low, high = found.interval
+        behind = f"{100 * found.difference:+.1f} ({100 * low:+.0f} to {100 * high:+.0f})"
+    return (
+        *cells,
+        _or_dash(row.exit_layer, "{}"),
+        _or_dash(row.neurons, "{}"),
+        _or_dash(None if row.timing is None else row.timing.median, "{:.0f}"),
+        _or_dash(row.best_neuron, "{:.1%}").removesuffix("%"),
+        _or_dash(row.null_maximum, "{:.1%}").removesuffix("%"),
+        _or_dash(row.agreement, "{:.1%}").removesuffix("%"),
+        behind,
+    )
+
+
+def _console(width: int) -> Console:
+    """A table that is cut off is worse than one that is wider than the window."""
+    from rich.console import Console
+
+    return Console(width=None if Console().is_terminal else width)
+
+
+def _print_notes(console: Console, found: Comparison) -> None:
     for row in found.rows:
         if row.note:
             console.print(f"{row.name}: {row.note}", highlight=False)

@@ -6,12 +6,30 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from superneurons.evaluate.metrics import Scores
+from superneurons.evaluate.paired import PairedDifference
+from superneurons.evaluate.recommendation import Recommendation
 from superneurons.evaluate.timing import Timing
 
-__all__ = ["FIRST_TOKEN", "GENERATE", "Comparison", "Row"]
+__all__ = ["FIRST_TOKEN", "GENERATE", "Comparison", "Lead", "Row"]
 
 GENERATE = "base model, generate"
 FIRST_TOKEN = "base model, first token"
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """How far one way of answering is ahead of another, on the same records.
+
+    Parameters
+    ----------
+    balanced_accuracy
+        Difference of balanced accuracies, its 95 % interval and its p-value, by paired bootstrap.
+    mcnemar_p
+        p-value of McNemar's exact test of being right equally often; takes records as independent.
+    """
+
+    balanced_accuracy: PairedDifference
+    mcnemar_p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +49,14 @@ class Row:
     timing
         Milliseconds of one picture at batch size 1.
     note
-        Why there are no scores.
+        Why there are no scores, or what has to be said beside them.
+    best_neuron, null_maximum
+        Accuracy of the best single neuron of the site under the sign rule, on the probing set that
+        chose it, and what the best of as many reaches with shuffled labels (95th percentile).
+    lead
+        How far the first read-out of the comparison is ahead of this one.
+    agreement
+        Share of the test records that it answers as the base model's own first token does.
     """
 
     name: str
@@ -40,6 +65,10 @@ class Row:
     neurons: int | None = None
     timing: Timing | None = None
     note: str = ""
+    best_neuron: float | None = None
+    null_maximum: float | None = None
+    lead: Lead | None = None
+    agreement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +83,14 @@ class Comparison:
         What was measured on what: model, device, dtype, numbers of records, tokens.
     null
         What chance alone would give, by name.
+    recommendation
+        What to do, where it was asked for.
     """
 
     rows: tuple[Row, ...]
     setting: dict[str, Any]
     null: dict[str, float]
+    recommendation: Recommendation | None = None
 
     def speed_up(self, row: Row, over: str) -> float | None:
         """How many times faster a row is than another; ``None`` where either has no time."""
@@ -81,8 +113,13 @@ class Comparison:
                     "ms": None if row.timing is None else asdict(row.timing),
                     "speed_up_over_generate": self.speed_up(row, GENERATE),
                     "speed_up_over_prefill": self.speed_up(row, FIRST_TOKEN),
+                    "best_neuron": row.best_neuron,
+                    "null_maximum": row.null_maximum,
+                    "lead": None if row.lead is None else asdict(row.lead),
+                    "agreement": row.agreement,
                     "note": row.note,
                 }
                 for row in self.rows
             ],
+            "recommendation": None if self.recommendation is None else asdict(self.recommendation),
         }

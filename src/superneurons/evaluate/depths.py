@@ -144,7 +144,7 @@ def _calls(
         return vlm.last_states(inputs, logits=True).logits
 
     def shortcut(classifier: SuperNeuronClassifier) -> Callable[[int], object]:
-        cut = vlm.truncated(classifier.exit_layer_)
+        cut = classifier.truncated()
         return lambda number: classifier.answer(cut, [passes.test[number % len(passes.test)]])
 
     return {

@@ -192,7 +192,7 @@ def _time(
     rivals: bool,
 ) -> dict[str, Timing]:
     vlm = classifier.vlm
-    cut, asked = vlm.truncated(classifier.exit_layer_), base.asked(records)
+    cut, asked = classifier.truncated(), base.asked(records)
     calls: dict[str, Callable[[int], object]] = {
         _OURS: lambda i: classifier.answer(cut, [records[i % len(records)]])
     }

@@ -13,7 +13,15 @@ from superneurons.errors import DataError, Problem
 from superneurons.evaluate.calibration import brier_score, expected_calibration_error
 from superneurons.evaluate.intervals import Interval, percentiles, resampled_counts, wilson
 
-__all__ = ["N_DRAWS", "Scores", "answer_counts", "bootstrap_units", "rates", "score"]
+__all__ = [
+    "N_DRAWS",
+    "Scores",
+    "answer_counts",
+    "bootstrap_units",
+    "mean_recall",
+    "rates",
+    "score",
+]
 
 N_DRAWS = 1000
 
@@ -240,3 +248,15 @@ def _checked_probabilities(
             mend="Give one row for each sample, one column for each class, from 0 to 1.",
         )
     return p
+
+
+def mean_recall(truth: ArrayLike, given: ArrayLike) -> float:
+    """Balanced accuracy alone, without intervals: the mean recall of the labels that occur.
+
+    Examples
+    --------
+    >>> mean_recall(["a", "a", "a", "b"], ["a", "a", "b", "b"])
+    0.8333333333333333
+    """
+    labels, right = np.asarray(truth), np.asarray(truth) == np.asarray(given)
+    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))

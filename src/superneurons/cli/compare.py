@@ -1,0 +1,69 @@
+"""``superneurons compare``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from superneurons.cli import options
+from superneurons.cli.data import task_or_data
+from superneurons.cli.output import print_json, quiet, step
+
+__all__ = ["compare"]
+
+
+def compare(
+    data: options.OtherData = None,
+    test: options.TestData = None,
+    task: options.Task = None,
+    model: options.Model = "demo",
+    question: options.Question = None,
+    n_probe: options.NProbe = 300,
+    n_test: options.NTest = 300,
+    sprites: options.Sprites = "seen",
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=2, help="Parts that --data is cut into by picture, where there is no --test."
+        ),
+    ] = 5,
+    read_out: Annotated[
+        list[str] | None, typer.Option("--read-out", "-r", help="Only this one; may be repeated.")
+    ] = None,
+    generate: Annotated[
+        bool, typer.Option(help="Let the base model also generate its answers.")
+    ] = True,
+    shuffles: Annotated[int, typer.Option(min=20, help="Label shuffles of the null.")] = 200,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds of the timing.")] = 5,
+    batch_size: options.BatchSize = 8,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    revision: options.Revision = None,
+    trust_remote_code: options.Trust = False,
+    as_json: options.Json = False,
+) -> None:
+    """Compare all read-outs with everything they have to beat, and recommend one."""
+    from superneurons.cli.table import print_contest
+    from superneurons.evaluate.compare import compare as run
+    from superneurons.evaluate.entries import chosen_entries
+    from superneurons.vlm.opening import open_vlm
+
+    quiet()
+    chosen_entries(read_out, many=True)
+    probe, others = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
+    with step("opening the model"):
+        vlm = open_vlm(
+            model, revision=revision, dtype=dtype, device=device,
+            trust_remote_code=trust_remote_code,
+        )  # fmt: skip
+    found = run(
+        vlm, probe, others, read_outs=read_out, generate=generate, folds=folds,
+        batch_size=batch_size, repeats=repeats, shuffles=shuffles, seed=seed, steps=step,
+    )  # fmt: skip
+    if as_json:
+        print_json({"task": task, **found.as_dict()})
+        return
+    print(f"{task or data}, e.g. {probe[0].question!r}")
+    print_contest(found)

@@ -1,0 +1,198 @@
+"""Every read-out beside everything it has to beat, on records that none of them was fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superneurons.activations.capture import capture, capture_batch
+from superneurons.activations.lens import logit_lens
+from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison
+from superneurons.evaluate.contest import Contest, Fitted
+from superneurons.evaluate.entrants import LENS, Entrants
+from superneurons.evaluate.entries import Entry, chosen_entries, entry_sites
+from superneurons.evaluate.logit_answers import Answers
+from superneurons.evaluate.passes import Steps, silent
+from superneurons.evaluate.pool import Part, Pool, crossed_parts, two_parts
+from superneurons.evaluate.rivals import base_task, generated_labels, logits_of
+from superneurons.evaluate.setting import setting_of
+from superneurons.evaluate.timing import time_together
+from superneurons.shortcut.form import Form, as_asked
+from superneurons.shortcut.probing import ProbingSet, probing_set
+from superneurons.task.record import Record
+from superneurons.vlm.answer import generate_answers
+from superneurons.vlm.model import VLM
+
+__all__ = ["compare"]
+
+_FOLDS = 5
+
+
+def compare(
+    vlm: VLM,
+    probe: Sequence[Record],
+    test: Sequence[Record] | None = None,
+    *,
+    read_outs: Sequence[str] | None = None,
+    generate: bool = True,
+    folds: int = _FOLDS,
+    batch_size: int = 8,
+    repeats: int = 5,
+    shuffles: int = 200,
+    seed: int = 0,
+    steps: Steps = silent,
+) -> Comparison:
+    """Fit every read-out and score it, with its rivals, on records that it was not fitted on.
+
+    The model runs once over all records (and once more over yes/no questions per option, where an
+    entry needs them); all read-outs are fitted on what it gave. Times are measured apart, by
+    really stopping where each may stop, one record at a time.
+
+    Parameters
+    ----------
+    vlm
+        The whole model.
+    probe
+        Labelled records.
+    test
+        Others to score on. Without them, ``probe`` is parted into ``folds`` by picture and group,
+        and each part is answered by what was fitted on the others.
+    read_outs
+        Keys of :data:`superneurons.evaluate.entries.ENTRIES`; all of them by default.
+    generate
+        Whether the base model also generates its answers.
+    folds
+        Parts, where there are no test records.
+    batch_size
+        Records per forward pass.
+    repeats
+        Rounds of the timing.
+    shuffles
+        Label shuffles behind the null maximum.
+    seed
+        Of everything that is drawn.
+    steps
+        Shows progress.
+
+    Returns
+    -------
+    Comparison
+        Its recommendation is set.
+
+    Raises
+    ------
+    DataError
+        When pictures or labels cannot be used, unknown read-outs, records in both sets.
+
+    Examples
+    --------
+    >>> from superneurons import make_task, open_vlm
+    >>> records = make_task("dark", n=300)
+    >>> compare(open_vlm("demo"), records).recommendation.sentence  # doctest: +SKIP
+    'Use Super Neurons, improved: ...'
+    """
+    if test is None:
+        records, parts = list(probe), crossed_parts(probe, folds=folds, seed=seed)
+    else:
+        records, parts = [*probe, *test], two_parts(probe, test)
+    contest, entries = _contest(vlm, records, parts, read_outs, batch_size, seed, steps)
+    rows = Entrants(contest, shuffles)
+    rows.rivals()
+    if generate:
+        with steps("base model generates") as told:
+            given = generated_labels(
+                vlm, contest.base, contest.test, contest.labels, batch_size=batch_size,
+                progress=told,
+            )  # fmt: skip
+        rows.add(GENERATE, "base", Answers(given), exit_layer=vlm.n_layers)
+    with steps("fitting read-outs") as told:
+        for done, entry in enumerate(entries, start=1):
+            rows.fitted(contest.fit(entry))
+            told(done, len(entries))
+    with steps("controls"):
+        null = rows.controls()
+    with steps("timing") as told:
+        calls = _calls(contest, rows.fits, rows.lens_layers, generate=generate)
+        timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
+    setting = setting_of(vlm, contest.test, repeats, seed) | {
+        "probing_records": len(parts[0].train),
+        "parts": len(parts),
+        "labels": list(contest.labels) or "each record's own options",
+        "shuffles": shuffles,
+    }
+    return rows.comparison(timings, setting, null)
+
+
+def _contest(
+    vlm: VLM,
+    records: Sequence[Record],
+    parts: Sequence[Part],
+    read_outs: Sequence[str] | None,
+    batch_size: int,
+    seed: int,
+    steps: Steps,
+) -> tuple[Contest, tuple[Entry, ...]]:
+    """Run the model over all records, in every form that is needed."""
+    asked = probing_set(records, balanced=False, seed=seed, multiclass="native")
+    many = len(asked.labels) != 2
+    entries = chosen_entries(read_outs, many=many)
+    base = base_task(vlm, records, asked.labels)
+    by_form: dict[Form, list[Entry]] = {asked.form: []}
+    for entry in entries:
+        by_form.setdefault(entry.form(asked.form, many=many), []).append(entry)
+    pools: dict[Form, Pool] = {}
+    for form, own in by_form.items():
+        once = form == asked.form
+        probing = asked if once else _unrolled(records, seed)
+        with steps("running the model" if once else "asking per option") as told:
+            captured = capture(
+                vlm, probing.records, sites=entry_sites(own), batch_size=batch_size,
+                words=base.words if once else None, progress=told,
+            )  # fmt: skip
+        pools[form] = Pool(probing, _parents(records, probing), captured)
+    native = pools[asked.form].captured
+    logits = None if base.words is None else logits_of(native)
+    return Contest(vlm, records, parts, asked.labels, pools, base, logits, seed), entries
+
+
+def _unrolled(records: Sequence[Record], seed: int) -> ProbingSet:
+    return probing_set(records, balanced=False, seed=seed, multiclass="unrolled")
+
+
+def _parents(records: Sequence[Record], probing: ProbingSet) -> NDArray[np.int64]:
+    each = [len(as_asked([record], probing.form, probing.labels)) for record in records]
+    return np.repeat(np.arange(len(records)), each)
+
+
+def _calls(
+    contest: Contest, fits: Sequence[Fitted], lens_layers: Mapping[bool, int], *, generate: bool
+) -> dict[str, Callable[[int], object]]:
+    """One record each, from its pictures to the answer."""
+    vlm, test, base = contest.vlm, contest.test, contest.base.asked(contest.test)
+    calls: dict[str, Callable[[int], object]] = {}
+    if generate:
+        calls[GENERATE] = lambda number: generate_answers(
+            vlm, vlm.encode([base[number % len(base)]], padding_side="left")
+        )
+    calls[FIRST_TOKEN] = lambda number: (
+        vlm.last_states(vlm.encode([base[number % len(base)]]), logits=True).logits
+    )
+    for calibrated, layer in lens_layers.items():
+        calls[LENS[calibrated]] = _lens_call(contest, layer, base)
+    for fit in fits:
+        calls[fit.entry.name] = lambda number, fit=fit: list(  # type: ignore[misc]
+            fit.classifier.answers([test[number % len(test)]])
+        )
+    return calls
+
+
+def _lens_call(contest: Contest, layer: int, base: Sequence[Record]) -> Callable[[int], object]:
+    cut, words = contest.vlm.truncated(layer), contest.base.words
+
+    def call(number: int) -> object:
+        captured = capture_batch(cut, [base[number % len(base)]])
+        return words and logit_lens(contest.vlm, captured.activations[:, -1:], words)
+
+    return call

@@ -1,0 +1,225 @@
+"""Let every way of answering answer the same records, each fitted on others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superneurons.activations.lens import logit_lens
+from superneurons.activations.site import Site
+from superneurons.errors import ModelError
+from superneurons.evaluate.entries import Entry
+from superneurons.evaluate.logit_answers import Answers, best_lens_layer, logit_answers
+from superneurons.evaluate.pool import Part, Pool
+from superneurons.evaluate.rivals import BaseTask, text_only_labels
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.form import Form
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+
+__all__ = ["Contest", "Fitted", "joined_answers"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An entry with its answers to all test records, and fitted as a user would get it.
+
+    Parameters
+    ----------
+    entry
+        What was fitted.
+    classifier
+        Fitted on the only training part, or on all records where parts are crossed.
+    answers
+        To the test records, in the order of the parts.
+    """
+
+    entry: Entry
+    classifier: SuperNeuronClassifier
+    answers: Answers
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The records, all that the model gave for them, and how they are parted.
+
+    Parameters
+    ----------
+    vlm
+        The whole model.
+    records
+        N labelled records.
+    parts
+        What is fitted on, and what is answered.
+    labels
+        The common labels; empty when records bring options of their own.
+    pools
+        What the model gave, by the form it was asked in.
+    base
+        How the base model is asked.
+    logits
+        Its first-token logits of the labels, shape (N, C), where they can be told apart.
+    seed
+        Of everything that is drawn.
+    """
+
+    vlm: VLM
+    records: Sequence[Record]
+    parts: Sequence[Part]
+    labels: tuple[str, ...]
+    pools: Mapping[Form, Pool]
+    base: BaseTask
+    logits: NDArray[np.float32] | None
+    seed: int
+    _lens: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    @property
+    def test(self) -> list[Record]:
+        """The test records, in the order of the parts."""
+        return [self.records[index] for part in self.parts for index in part.test]
+
+    @property
+    def native(self) -> Form:
+        """How a question is asked that is asked once."""
+        return "direct" if self.labels else "lettered"
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more than two answers."""
+        return len(self.labels) != 2
+
+    def pool(self, entry: Entry) -> Pool:
+        """Return what the model gave in the form that an entry asks in."""
+        return self.pools[entry.form(self.native, many=self.many)]
+
+    def majority(self) -> Answers:
+        """Always the most frequent answer of the training part."""
+        return joined_answers([Answers(self._majority(part)) for part in self.parts])
+
+    def _majority(self, part: Part) -> list[str]:
+        if self.labels:
+            known = [str(record.label) for record in self._take(part.train)]
+            return [max(sorted(set(known)), key=known.count)] * len(part.test)
+        own = [(r.options or ()).index(str(r.label)) for r in self._take(part.train)]
+        place = max(sorted(set(own)), key=own.count)
+        return [(r.options or ())[place : place + 1][0] for r in self._take(part.test)]
+
+    def text_only(self) -> Answers:
+        """By the words of the question alone."""
+        return joined_answers(
+            [
+                Answers(
+                    text_only_labels(self._take(part.train), self._take(part.test), self.labels)
+                )
+                for part in self.parts
+            ]
+        )
+
+    def by_logits(self, *, calibrated: bool) -> Answers:
+        """By the base model's own logits.
+
+        Raises
+        ------
+        ModelError
+            When its first token can't tell the labels apart.
+        """
+        return self._by(self._own_logits(), calibrated=calibrated)
+
+    def by_lens(self, *, calibrated: bool) -> tuple[Answers, int]:
+        """By a logit lens at the layer that does best on the training part.
+
+        Returns
+        -------
+        answers, layer
+            The layer is that of the first part that is fitted on.
+        """
+        self._own_logits()
+        found, layers = [], []
+        for part in self.parts:
+            train = self._take(part.train)
+            lens = self._lens_logits()
+            layer = best_lens_layer(
+                self.base, train, lens[part.train], calibrated=calibrated, seed=self.seed
+            )
+            layers.append(layer)
+            found.append(self._answer(part, lens[:, layer - 1], calibrated=calibrated))
+        return joined_answers(found), layers[0]
+
+    def _own_logits(self) -> NDArray[np.float32]:
+        if self.logits is None:
+            raise ModelError("The label words can't be told apart.", mend=self.base.why_not)
+        return self.logits
+
+    def _lens_logits(self) -> NDArray[np.float32]:
+        if "residual" not in self._lens and self.base.words is not None:
+            states = self.pools[self.native].captured.at(Site()).activations
+            self._lens["residual"] = logit_lens(self.vlm, states, self.base.words)
+        return self._lens["residual"]
+
+    def _by(self, logits: NDArray[np.float32], *, calibrated: bool) -> Answers:
+        return joined_answers([self._answer(p, logits, calibrated=calibrated) for p in self.parts])
+
+    def _answer(self, part: Part, logits: NDArray[np.float32], *, calibrated: bool) -> Answers:
+        train, test = ((self._take(rows), logits[rows]) for rows in (part.train, part.test))
+        return logit_answers(self.base, train, test, calibrated=calibrated)
+
+    def _take(self, rows: NDArray[np.int64]) -> list[Record]:
+        return [self.records[index] for index in rows]
+
+    def fit(self, entry: Entry) -> Fitted:
+        """Fit an entry on each part and let it answer the other.
+
+        Raises
+        ------
+        DataError
+            When it can't learn these records.
+        """
+        pool = self.pool(entry)
+        fitted, found = None, []
+        for part in self.parts:
+            fitted = self._classifier(entry, pool, part.train)
+            rows = pool.rows(part.test)
+            test = self._take(part.test)
+            predictions = fitted.answer_captured(test, pool.at(entry.site, rows))
+            found.append(
+                Answers(
+                    [prediction.label for prediction in predictions],
+                    self._shares([p.probabilities for p in predictions], test),
+                )
+            )
+        if fitted is None or len(self.parts) > 1:
+            fitted = self._classifier(entry, pool, np.arange(len(self.records)))
+        return Fitted(entry, fitted, joined_answers(found))
+
+    def _classifier(
+        self, entry: Entry, pool: Pool, train: NDArray[np.int64]
+    ) -> SuperNeuronClassifier:
+        rows = pool.balanced_rows(train, self.seed)
+        classifier = SuperNeuronClassifier(
+            self.vlm, read_out=entry.read_out, read_out_params=dict(entry.params) or None,
+            site=entry.site.kind, position=entry.site.position, random_state=self.seed,
+        )  # fmt: skip
+        return classifier.fit_captured(pool.probing_set(rows), pool.at(entry.site, rows))
+
+    def _shares(
+        self, rows: Sequence[Mapping[str, float]], records: Sequence[Record]
+    ) -> NDArray[np.float64]:
+        """Probabilities in the order of the common labels, or of each record's options."""
+        if self.labels:
+            return np.array([[row.get(label, 0.0) for label in self.labels] for row in rows])
+        width = max(len(record.options or ()) for record in self.records)
+        padded = np.zeros((len(rows), width))
+        for place, (row, record) in enumerate(zip(rows, records, strict=True)):
+            values = [row[option] for option in record.options or ()]
+            padded[place, : len(values)] = values
+        return padded
+
+
+def joined_answers(parts: Sequence[Answers]) -> Answers:
+    """Join answers to one part after the other."""
+    rows = [part.probabilities for part in parts if part.probabilities is not None]
+    labels = [label for part in parts for label in part.labels]
+    return Answers(labels, np.concatenate(rows) if len(rows) == len(parts) else None)

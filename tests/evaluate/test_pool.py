@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pictures import bright_records, choices, shades
+from superneurons.activations.capture import Captured
+from superneurons.activations.site import Site
+from superneurons.errors import DataError
+from superneurons.evaluate.pool import Pool, crossed_parts, two_parts
+from superneurons.shortcut.probing import probing_set
+from superneurons.task.groups import group_ids
+
+
+def pool_of_three_labels(n: int) -> Pool:
+    """Each row's only activation is its number."""
+    probing = probing_set(shades(n), balanced=False, seed=0, multiclass="unrolled")
+    rows = np.arange(3 * n, dtype=np.float16).reshape(-1, 1, 1)
+    return Pool(probing, np.repeat(np.arange(n), 3), Captured({Site(): rows}))
+
+
+def test_rows_of_a_record_are_those_of_its_options() -> None:
+    pool = pool_of_three_labels(6)
+    assert pool.rows(np.array([4, 1])).tolist() == [12, 13, 14, 3, 4, 5]
+    assert pool.form == "unrolled"
+    probing = pool.probing_set(pool.rows(np.array([4, 1])))
+    assert probing.n == 2
+    assert [record.label for record in probing.records].count("yes") == 2
+    states = pool.at(Site(), pool.rows(np.array([4, 1]))).activations
+    assert states.ravel().tolist() == [12, 13, 14, 3, 4, 5]
+
+
+def test_balanced_rows_are_half_yes_and_of_those_records_only() -> None:
+    pool = pool_of_three_labels(9)
+    train = np.array([0, 2, 3, 7])
+    rows = pool.balanced_rows(train, seed=0)
+    labels = [pool.probing.records[row].label for row in rows]
+    assert labels.count("yes") == labels.count("no") == 4
+    assert set(pool.parents[rows]) <= set(train)
+    assert pool.balanced_rows(train, seed=0).tolist() == rows.tolist()
+
+
+def test_a_label_that_a_part_lacks_is_not_of_its_probing_set() -> None:
+    records = shades(9)
+    probing = probing_set(records, balanced=False, seed=0, multiclass="native")
+    pool = Pool(probing, np.arange(9), Captured({Site(): np.zeros((9, 1, 1), np.float16)}))
+    assert pool.probing_set(np.array([0, 1, 3, 4])).labels == ("dark", "grey")
+    assert pool.probing_set(np.arange(9)).labels == ("dark", "grey", "pale")
+
+
+def test_two_parts_keep_the_order() -> None:
+    (part,) = two_parts(bright_records(6), bright_records(4, seed=1))
+    assert part.train.tolist() == list(range(6))
+    assert part.test.tolist() == list(range(6, 10))
+
+
+def test_a_picture_in_both_is_refused_by_name() -> None:
+    probe = bright_records(6)
+    test = [*bright_records(4, seed=1), replace(probe[2], question="And this?", id="twice")]
+    with pytest.raises(DataError, match=r"1 of 5 test records share") as caught:
+        two_parts(probe, test)
+    assert [problem.where for problem in caught.value.problems] == ["twice"]
+
+
+@given(folds=st.integers(2, 5), seed=st.integers(0, 9), questions=st.integers(1, 3))
+def test_each_record_is_answered_once_by_what_saw_no_picture_of_it(
+    folds: int, seed: int, questions: int
+) -> None:
+    records = [
+        replace(record, question=f"Is it bright ({number})?")
+        for record in bright_records(24)
+        for number in range(questions)
+    ]
+    parts = crossed_parts(records, folds=folds, seed=seed)
+    groups = group_ids(records)
+    assert len(parts) == folds
+    assert sorted(np.concatenate([part.test for part in parts])) == list(range(len(records)))
+    for part in parts:
+        assert not set(groups[part.train]) & set(groups[part.test])
+        assert {records[i].label for i in part.train} == {"no", "yes"}
+
+
+def test_own_options_are_parted_by_place() -> None:
+    records = choices(30)
+    for part in crossed_parts(records, folds=3, seed=0):
+        places = {(records[i].options or ()).index(str(records[i].label)) for i in part.train}
+        assert len(places) > 1
+
+
+def test_too_few_groups_for_the_folds_are_named() -> None:
+    records = bright_records(24)
+    few = [r for r in records if r.label == "no"] + [r for r in records if r.label == "yes"][:3]
+    with pytest.raises(DataError, match="Too few groups for 5 folds") as caught:
+        crossed_parts(few, folds=5, seed=0)
+    assert [(p.where, p.what) for p in caught.value.problems] == [("label 'yes'", "in 3 groups")]
+    with pytest.raises(DataError, match="1 folds"):
+        crossed_parts(records, folds=1, seed=0)
