@@ -75,7 +75,7 @@ class Entrants:
         for calibrated, name in LENS.items():
             answers, layer = contest.by_lens(calibrated=calibrated)
             self.lens_layers[calibrated] = layer
-            self.add(name, "calibrated", answers, exit_layer=layer)
+            self.add(name, "lens", answers, exit_layer=layer)
 
     def fitted(self, fit: Fitted) -> None:
         """Add a read-out."""

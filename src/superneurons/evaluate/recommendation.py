@@ -14,10 +14,10 @@ from superneurons.evaluate.paired import PairedDifference, paired_difference
 
 __all__ = ["Contestant", "Kind", "Recommendation", "recommend"]
 
-Kind: TypeAlias = Literal["text", "base", "calibrated", "vision", "neurons", "probe"]
+Kind: TypeAlias = Literal["text", "base", "calibrated", "lens", "vision", "neurons", "probe"]
 
 # The less there is to keep up, the earlier; a text-only classifier is a warning, never advice.
-_EFFORT: tuple[Kind, ...] = ("base", "calibrated", "vision", "neurons", "probe")
+_EFFORT: tuple[Kind, ...] = ("base", "calibrated", "lens", "vision", "neurons", "probe")
 _MARGIN = 0.01
 _WORTH_SWITCHING = 1.2
 
@@ -31,8 +31,8 @@ class Contestant:
     name
         As in the table.
     kind
-        What it takes to run it: the question's words, the base model, its calibrated logits, the
-        vision tower, some neurons, or a trained probe.
+        What it takes to run it: the question's words, the base model, its calibrated logits, its head
+        on an earlier layer, the vision tower, some neurons, or a trained probe.
     predicted
         N labels.
     ms
