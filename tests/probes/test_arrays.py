@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from superneurons.errors import DataError
-from superneurons.probes.arrays import as_tensor, check_finite
+from superneurons.probes.arrays import as_tensor, check_finite, row_products
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -55,3 +57,32 @@ def test_a_long_list_of_columns_is_cut_short() -> None:
     X = np.full((1, 100), np.nan, dtype=np.float32)
     with pytest.raises(DataError, match=r"NaN in 100 of 100 columns: 0, 1, 2, 3, 4 …"):
         check_finite(X)
+
+
+def test_numbers_near_infinity_are_refused_by_name() -> None:
+    X = np.zeros((2, 3))
+    X[1, 2] = -2e30
+    with pytest.raises(DataError, match=r"sample 1: more than 1e\+30 in 1 of 3 columns: 2"):
+        check_finite(X)
+    check_finite(X / 2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 12),
+    k=st.integers(1, 300),
+    t=st.integers(1, 4),
+    seed=st.integers(0, 99),
+    at_once=st.integers(1, 900),
+    dtype=st.sampled_from([np.float16, np.float32, np.float64]),
+)
+def test_products_are_those_of_each_row_by_itself(n, k, t, seed, at_once, dtype) -> None:
+    rng = np.random.default_rng(seed)
+    X, weights = rng.normal(size=(n, k)).astype(dtype), rng.normal(size=(k, t))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("superneurons.probes.arrays._PRODUCTS_AT_ONCE", at_once)
+        products = row_products(X, weights)
+    np.testing.assert_allclose(products, X.astype(np.float64) @ weights, atol=1e-11)
+    alone = np.concatenate([row_products(row[None], weights) for row in X])
+    np.testing.assert_array_equal(products, alone)
+    np.testing.assert_array_equal(products, row_products(np.asfortranarray(X), weights))

@@ -31,6 +31,28 @@ def test_a_neuron_with_one_huge_activation_is_no_constant() -> None:
     assert SoftVotes.of(X).per_unit[0] > 0
 
 
+def test_a_neuron_too_quiet_for_float32_is_a_constant() -> None:
+    X = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    X[:, 1] *= 1e-42
+    votes = SoftVotes.of(X)
+    assert votes.per_unit[1] == 0
+    assert np.isfinite(votes.block(slice(0, 2)).numpy()).all()
+
+
+def test_samples_are_counted_in_the_order_given() -> None:
+    X = np.random.default_rng(0).normal(size=(20, 9)).astype(np.float32)
+    order, rows = np.random.default_rng(1).permutation(20), np.array([4, 0, 11])
+    one, other = SoftVotes.of(X, order), SoftVotes.of(X[order])
+    np.testing.assert_array_equal(one.mean, other.mean)
+    np.testing.assert_array_equal(one.per_unit, other.per_unit)
+    np.testing.assert_array_equal(one.block(slice(2, 7)), other.block(slice(2, 7)))
+    np.testing.assert_array_equal(one.gram(rows), other.gram(rows))
+    weights = np.eye(3)
+    np.testing.assert_array_equal(
+        one.weighted_sums(rows, weights), other.weighted_sums(rows, weights)
+    )
+
+
 def test_some_columns_and_rows() -> None:
     X = np.random.default_rng(0).normal(size=(20, 9)).astype(np.float16)
     votes = SoftVotes.of(X)

@@ -85,6 +85,35 @@ def test_fewer_folds_where_a_class_has_few_groups() -> None:
     assert set(dealt[codes == 1]) == {0, 1, 2} == set(dealt)
 
 
+PAIRS = st.sets(st.integers(0, 5), min_size=2, max_size=3)
+
+
+@settings(max_examples=80, deadline=None)
+@given(homes=st.lists(PAIRS, min_size=2, max_size=5), n_folds=st.integers(2, 5))
+def test_every_class_is_left_without_any_fold(homes, n_folds) -> None:
+    # Each class is at home in two groups or three, and shares them with others.
+    codes, groups = np.array([(c, g) for c, home in enumerate(homes) for g in home]).T
+    X = np.arange(len(codes), dtype=np.float64)[:, None]
+    dealt = folds(X, codes, groups, n_folds=n_folds, seed=0)
+    assert set(dealt.tolist()) == set(range(dealt.max() + 1))
+    assert all(len(set(dealt[groups == group])) == 1 for group in set(groups.tolist()))
+    for fold in range(dealt.max() + 1):
+        assert set(codes[dealt != fold]) == set(range(len(homes)))
+
+
+def test_a_class_that_would_be_in_one_fold_gets_another() -> None:
+    # Each class is in two of the three groups: two folds can't part all of them.
+    codes, groups = np.array([0, 1, 1, 2, 2, 0]), np.array([0, 0, 1, 1, 2, 2])
+    X, _ = planted(6, 3)
+    assert folds(X, codes, groups, n_folds=5, seed=0).max() == 2
+
+
+def test_samples_with_the_same_values_are_put_in_order_by_their_folds() -> None:
+    X, codes = np.zeros((4, 3)), np.zeros(4, np.int64)
+    order = canonical_order(X, codes, fold=np.array([2, 0, 3, 1]))
+    assert order.tolist() == [1, 3, 0, 2]
+
+
 def test_minus_zero_is_zero() -> None:
     X, y = planted(40, 3)
     X[:, 0] = 0.0

@@ -25,6 +25,7 @@ __all__ = [
     "check_finite",
     "check_query",
     "check_training",
+    "row_products",
 ]
 
 Activations: TypeAlias = "NDArray[Any] | torch.Tensor"
@@ -33,6 +34,20 @@ Activations: TypeAlias = "NDArray[Any] | torch.Tensor"
 FLOATS = (np.float64, np.float32, np.float16)
 _COLUMNS_AT_ONCE = 4096
 _MOST_COLUMNS_NAMED = 5
+_PRODUCTS_AT_ONCE = 2**20
+# No model's activations come near; beyond it, squares of standard scores leave float32.
+_LARGEST = 1e30
+_MEND_TRAINING = (
+    "Give X of shape (N, P), floating, and in y one label for each of its N samples: text or whole "
+    "numbers, none missing."
+)
+
+
+class _NotNumbersError(DataError, TypeError):
+    """Activations of a type that holds no numbers; scikit-learn's checks ask for a TypeError."""
+
+    # Both bases are plain; the tree's own message wins.
+    __str__ = DataError.__str__
 
 
 def as_tensor(X: Activations) -> torch.Tensor:
@@ -48,7 +63,7 @@ def as_tensor(X: Activations) -> torch.Tensor:
 
 
 def check_finite(X: Activations) -> None:
-    """Refuse NaN and infinity in activations of shape (N, P).
+    """Refuse NaN, infinity and what comes near it in activations of shape (N, P).
 
     Raises
     ------
@@ -59,26 +74,33 @@ def check_finite(X: Activations) -> None:
     for start in range(0, tensor.shape[1], _COLUMNS_AT_ONCE):
         block = tensor[:, start : start + _COLUMNS_AT_ONCE]
         # One pass, and NaN goes through it: half the cost of isfinite().all().
-        if block.numel() and not all(bool(end.isfinite()) for end in torch.aminmax(block)):
+        if block.numel() and not all(abs(float(end)) <= _LARGEST for end in torch.aminmax(block)):
             raise _not_finite(tensor)
 
 
 def _not_finite(tensor: torch.Tensor) -> DataError:
     problems = []
     for sample, row in enumerate(tensor):
-        columns = torch.nonzero(~row.isfinite()).flatten().tolist()
+        usable = row.isfinite() & (row.double().abs() <= _LARGEST)
+        columns = torch.nonzero(~usable).flatten().tolist()
         if columns:
-            kinds = "NaN" if bool(row[columns].isnan().any()) else "inf"
+            kinds = _kind(row[columns])
             named = ", ".join(map(str, columns[:_MOST_COLUMNS_NAMED]))
             more = " …" if len(columns) > _MOST_COLUMNS_NAMED else ""
             what = f"{kinds} in {len(columns)} of {len(row)} columns: {named}{more}"
             problems.append(Problem(f"sample {sample}", what))
     return DataError(
-        "Activations must be finite: Input X contains NaN or infinity.",
+        f"Activations must be finite: Input X contains NaN, infinity or more than {_LARGEST:g}.",
         problems=problems,
         mend="Capture them again in bfloat16 or float32 (float16 overflows above 65,504), "
         "or leave these samples out.",
     )
+
+
+def _kind(values: torch.Tensor) -> str:
+    if bool(values.isnan().any()):
+        return "NaN"
+    return "inf" if bool(values.isinf().any()) else f"more than {_LARGEST:g}"
 
 
 def check_training(
@@ -106,8 +128,8 @@ def check_training(
     try:
         X, y = validate_data(estimator, X, y, dtype=list(FLOATS), ensure_all_finite=False)
         check_classification_targets(y)
-    except ValueError as error:
-        raise DataError(str(error), mend="Give X of shape (N, P) and y of shape (N,).") from error
+    except (TypeError, ValueError) as error:
+        raise _refusal(error, _MEND_TRAINING) from error
     if groups is not None and np.shape(groups) != (len(y),):
         raise DataError(
             f"groups has shape {np.shape(groups)}, but there are {len(y)} samples.",
@@ -125,6 +147,11 @@ def check_training(
     return X, codes
 
 
+def _refusal(error: Exception, mend: str) -> DataError:
+    kind = _NotNumbersError if isinstance(error, TypeError) else DataError
+    return kind(str(error), mend=mend)
+
+
 def check_binary(estimator: ReadOut) -> None:
     """Refuse more than two classes, for the read-outs that know no more."""
     if len(estimator.classes_) > 2:
@@ -136,7 +163,12 @@ def check_binary(estimator: ReadOut) -> None:
 
 
 def check_query(estimator: ReadOut, X: Any) -> NDArray[Any]:
-    """Check what a fitted estimator is asked about; returns ``X[:, neurons_]``, shape (N, K).
+    """Check what a fitted estimator is asked about.
+
+    Returns
+    -------
+    ndarray of shape (N, K), of the dtype of X
+        ``X[:, neurons_]``, row after row in memory: NumPy adds such rows up alike in any batch.
 
     Raises
     ------
@@ -146,9 +178,35 @@ def check_query(estimator: ReadOut, X: Any) -> NDArray[Any]:
     check_is_fitted(estimator, "neurons_")
     try:
         X = validate_data(estimator, X, reset=False, dtype=list(FLOATS), ensure_all_finite=False)
-    except ValueError as error:
-        raise DataError(
-            str(error), mend=f"Give X of shape (N, {estimator.n_features_in_})."
-        ) from error
+    except (TypeError, ValueError) as error:
+        mend = f"Give X of shape (N, {estimator.n_features_in_}), floating, of the same model."
+        raise _refusal(error, mend) from error
     check_finite(X)
-    return X[:, estimator.neurons_]
+    return np.asarray(X).take(estimator.neurons_, axis=1)
+
+
+def row_products(X: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Multiply ``X @ weights`` in float64 so that no row's result depends on the other rows.
+
+    Linear algebra libraries add up in an order that hangs on the size of the batch. Where two
+    answers are as good as each other, that would decide between them.
+
+    Parameters
+    ----------
+    X
+        Shape (N, K), floating.
+    weights
+        Shape (K, T); each column costs one pass.
+
+    Returns
+    -------
+    ndarray of shape (N, T), float64
+    """
+    products = np.empty((len(X), weights.shape[1]))
+    at_once = max(1, _PRODUCTS_AT_ONCE // max(1, X.shape[1]))
+    columns = np.ascontiguousarray(weights.T)
+    for start in range(0, len(X), at_once):
+        rows = np.ascontiguousarray(X[start : start + at_once], dtype=np.float64)
+        for t, column in enumerate(columns):
+            products[start : start + at_once, t] = (rows * column).sum(axis=1)
+    return products

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from superneurons.errors import DataError
-from superneurons.probes.arrays import check_query, check_training
+from superneurons.errors import DataError, Problem
+from superneurons.probes.arrays import check_query, check_training, row_products
 from superneurons.probes.fitted import FittedReadOut, require_ranges
+from superneurons.probes.splits import canonical_order
+from superneurons.probes.states import is_whole
 
 __all__ = ["SparseAttentionVectors"]
 
@@ -58,7 +61,12 @@ class SparseAttentionVectors(FittedReadOut):
     """
 
     name: ClassVar[str] = "savs"
-    _arrays = ("heads_", "hits_", "centroids_", "places_")
+    _arrays: ClassVar[Mapping[str, str]] = {
+        "heads_": "int H",
+        "hits_": "int H",
+        "centroids_": "float H C W",
+        "places_": "int H",
+    }
 
     heads_: NDArray[np.int64]
     hits_: NDArray[np.int64]
@@ -96,12 +104,9 @@ class SparseAttentionVectors(FittedReadOut):
             NaN or infinity, one class only, columns that aren't whole heads, a class with a single
             sample when leaving one out, a parameter out of range.
         """
+        self._check_parameters()
         X, codes = check_training(self, X, y, groups)
         width = self.head_dim or X.shape[1]
-        require_ranges(
-            ("head_dim", self.head_dim, width >= 1, "None or at least 1"),
-            ("n_heads", self.n_heads, self.n_heads >= 1, "at least 1"),
-        )
         if X.shape[1] % width:
             raise DataError(
                 f"{X.shape[1]} columns aren't whole heads of {width}.",
@@ -114,9 +119,9 @@ class SparseAttentionVectors(FittedReadOut):
                 "for its centroid when that one is left out.",
                 mend="Give at least two samples of each class, or leave_one_out=False.",
             )
-        n_all = X.shape[1] // width
-        heads = (X[:, h * width : (h + 1) * width].astype(np.float64) for h in range(n_all))
-        results = [self._score_head(vectors, codes, counts) for vectors in heads]
+        order, n_all = canonical_order(X, codes), X.shape[1] // width
+        heads = (X[order, h * width : (h + 1) * width].astype(np.float64) for h in range(n_all))
+        results = [self._score_head(vectors, codes[order], counts) for vectors in heads]
         hits = np.array([result[0] for result in results])
         ranking = np.argsort(hits)
         if self.leave_one_out:
@@ -127,6 +132,25 @@ class SparseAttentionVectors(FittedReadOut):
         self.places_ = np.argsort(np.argsort(self.heads_))
         self.neurons_ = (np.sort(self.heads_)[:, None] * width + np.arange(width)).ravel()
         return self
+
+    def _check_parameters(self) -> None:
+        width, loo, soft = self.head_dim, self.leave_one_out, self.soft
+        require_ranges(
+            ("head_dim", width, width is None or is_whole(width, 1), "None or at least 1"),
+            ("n_heads", self.n_heads, is_whole(self.n_heads, 1), "at least 1"),
+            ("leave_one_out", loo, isinstance(loo, (bool, np.bool_)), "True or False"),
+            ("soft", soft, isinstance(soft, (bool, np.bool_)), "True or False"),
+        )
+
+    def _contradictions(self) -> list[Problem]:
+        n_heads, _, width = self.centroids_.shape
+        problems = []
+        if sorted(self.places_.tolist()) != list(range(n_heads)):
+            problems.append(Problem("places_", f"are not those of {n_heads} heads"))
+        if len(self.neurons_) != n_heads * width:
+            what = f"{len(self.neurons_)} columns for {n_heads} heads of {width}"
+            problems.append(Problem("neurons_", what))
+        return problems
 
     def _score_head(
         self, vectors: NDArray[np.float64], codes: NDArray[np.int64], counts: NDArray[np.int64]
@@ -187,4 +211,4 @@ def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _cosines(vectors: NDArray[np.float64], centroids: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _unit(vectors) @ _unit(centroids).T
+    return row_products(_unit(vectors), _unit(centroids).T)

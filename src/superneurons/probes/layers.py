@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from superneurons.probes.fitted import FittedReadOut, require_ranges, seed_of
 from superneurons.probes.scaling import binary_probabilities
 from superneurons.probes.soft_votes import SoftVotes
 from superneurons.probes.splits import canonical_order, folds
+from superneurons.probes.states import is_whole
 
 __all__ = ["LayerReadOut"]
 
@@ -36,8 +38,8 @@ class LayerReadOut(FittedReadOut):
         Share of right answers in the cross-validation that chose them: a little too good.
     """
 
-    _arrays: ClassVar[tuple[str, ...]] = ("mean_", "per_unit_")
-    _values = ("layer_", "setting_", "cv_score_")
+    _arrays: ClassVar[Mapping[str, str]] = {"mean_": "float K", "per_unit_": "float K"}
+    _values: ClassVar[Mapping[str, type]] = {"layer_": int, "setting_": float, "cv_score_": float}
 
     layer_width: int | None
     n_folds: int
@@ -67,36 +69,37 @@ class LayerReadOut(FittedReadOut):
             NaN or infinity, one class only, a class in fewer than 2 groups, columns that aren't
             whole layers, a parameter out of range.
         """
+        self._check_parameters()
         X, codes = check_training(self, X, y, groups)
         width = self.layer_width or X.shape[1]
-        require_ranges(
-            ("layer_width", self.layer_width, width >= 1, "None or at least 1"),
-            ("n_folds", self.n_folds, self.n_folds >= 2, "at least 2"),
-        )
         if X.shape[1] % width:
             raise DataError(
                 f"{X.shape[1]} columns aren't whole layers of {width}.",
                 mend="Give the layer_width of the model, its hidden size.",
             )
         seed = seed_of(self.random_state)
-        order = canonical_order(X, codes, seed=seed)
-        fold = folds(X, codes, groups, n_folds=self.n_folds, seed=seed, classes=self.classes_)[
-            order
-        ]
-        votes, codes = SoftVotes.of(X), codes[order]
+        fold = folds(X, codes, groups, n_folds=self.n_folds, seed=seed, classes=self.classes_)
+        order = canonical_order(X, codes, seed=seed, fold=fold)
+        votes, codes, fold = SoftVotes.of(X, order), codes[order], fold[order]
         # See SuperNeurons: small problems, many of them.
         with threadpool_limits(1, user_api="blas"):
-            self._choose(votes, order, codes, fold, width)
+            self._choose(votes, codes, fold, width)
             self.neurons_ = np.arange(self.layer_ * width, (self.layer_ + 1) * width)
             self.mean_ = votes.mean[self.neurons_]
             self.per_unit_ = votes.per_unit[self.neurons_]
-            self._learn(votes.block(self.neurons_).numpy()[order], codes)
+            self._learn(votes.block(self.neurons_).numpy(), codes)
         return self
+
+    def _check_parameters(self) -> None:
+        width = self.layer_width
+        require_ranges(
+            ("layer_width", width, width is None or is_whole(width, 1), "None or at least 1"),
+            ("n_folds", self.n_folds, is_whole(self.n_folds, 2), "at least 2"),
+        )
 
     def _choose(
         self,
         votes: SoftVotes,
-        order: NDArray[np.int64],
         codes: NDArray[np.int64],
         fold: NDArray[np.int64],
         width: int,
@@ -105,7 +108,7 @@ class LayerReadOut(FittedReadOut):
         settings = self._settings(len(codes))
         self.cv_score_ = -1.0
         for layer in range(len(votes.mean) // width):
-            A = votes.block(slice(layer * width, (layer + 1) * width)).numpy()[order]
+            A = votes.block(slice(layer * width, (layer + 1) * width)).numpy()
             right = np.zeros(len(settings))
             for f in range(fold.max() + 1):
                 given = self._answers(A[fold != f], codes[fold != f], A[fold == f], settings)

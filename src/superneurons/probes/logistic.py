@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from superneurons.probes.arrays import row_products
 from superneurons.probes.layers import LayerReadOut
 
 __all__ = ["LogisticProbe"]
@@ -37,7 +39,11 @@ class LogisticProbe(LayerReadOut):
     """
 
     name: ClassVar[str] = "logistic"
-    _arrays = (*LayerReadOut._arrays, "coef_", "intercept_")
+    _arrays: ClassVar[Mapping[str, str]] = {
+        **LayerReadOut._arrays,
+        "coef_": "float K T",
+        "intercept_": "float T",
+    }
 
     coef_: NDArray[np.float64]
     intercept_: NDArray[np.float64]
@@ -75,6 +81,5 @@ class LogisticProbe(LayerReadOut):
         DataError
             Another number of columns than in ``fit``, NaN or infinity.
         """
-        scores = self._scores(X)
-        decision = scores @ self.coef_ + self.intercept_
+        decision = row_products(self._scores(X), self.coef_) + self.intercept_
         return np.asarray(decision[:, 0] if decision.shape[1] == 1 else decision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from superneurons.errors import DataError
+from superneurons.errors import DataError, Problem
 from superneurons.probes.arrays import check_query, check_training
 from superneurons.probes.fitted import FittedReadOut
 from superneurons.probes.scaling import binary_probabilities, fit_scale
+from superneurons.probes.splits import canonical_order
 from superneurons.probes.thresholds import best_cuts
 
 __all__ = ["CalibratedLogits", "LabelLogits"]
@@ -73,6 +75,12 @@ class LabelLogits(FittedReadOut):
         missing = len(self.classes_) - columns.shape[1]
         return np.pad(columns.astype(np.float64), ((0, 0), (missing, 0)))
 
+    def _contradictions(self) -> list[Problem]:
+        n_neurons, n_classes = len(self.neurons_), len(self.classes_)
+        if n_neurons in (n_classes - 1, n_classes):
+            return []
+        return [Problem("neurons_", f"{n_neurons} columns for {n_classes} classes")]
+
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Log-odds of the second class, shape (N,), or the logits, shape (N, C)."""
         logits = self._logits(check_query(self, X))
@@ -113,8 +121,8 @@ class CalibratedLogits(LabelLogits):
     """
 
     name: ClassVar[str] = "calibrated-logits"
-    _arrays = ("biases_",)
-    _values = ("scale_",)
+    _arrays: ClassVar[Mapping[str, str]] = {"biases_": "float C"}
+    _values: ClassVar[Mapping[str, type]] = {"scale_": float}
 
     scale_: float
     biases_: NDArray[np.float64]
@@ -126,7 +134,8 @@ class CalibratedLogits(LabelLogits):
             self.scale_ = fit_scale(odds - threshold, codes == 1)
             self.biases_ = np.array([0.0, -self.scale_ * threshold])
         else:
-            self.scale_, self.biases_ = _fit_softmax(logits, codes)
+            order = canonical_order(logits, codes)
+            self.scale_, self.biases_ = _fit_softmax(logits[order], codes[order])
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Calibrated log-odds of the second class, shape (N,), or logits, shape (N, C)."""

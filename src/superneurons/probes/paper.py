@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from superneurons.errors import Problem
 from superneurons.probes.arrays import check_binary, check_query, check_training
 from superneurons.probes.fitted import FittedReadOut, require_ranges, seed_of
 from superneurons.probes.scaling import binary_probabilities, fit_scale
 from superneurons.probes.scores import Metric, scores_from_counts, sign_counts
-from superneurons.probes.splits import hold_out
+from superneurons.probes.splits import canonical_order, hold_out
+from superneurons.probes.states import is_between
 
 __all__ = ["PaperSuperNeurons"]
 
@@ -86,15 +89,15 @@ class PaperSuperNeurons(FittedReadOut):
     """
 
     name: ClassVar[str] = "paper"
-    _arrays = ("scores_",)
-    _values = (
-        "n_neurons_",
-        "best_score_",
-        "threshold_",
-        "margin_",
-        "selection_score_",
-        "scale_",
-    )
+    _arrays: ClassVar[Mapping[str, str]] = {"scores_": "float K"}
+    _values: ClassVar[Mapping[str, type]] = {
+        "n_neurons_": int,
+        "best_score_": float,
+        "threshold_": float,
+        "margin_": float,
+        "selection_score_": float,
+        "scale_": float,
+    }
 
     scores_: NDArray[np.float64]
     n_neurons_: int
@@ -149,10 +152,11 @@ class PaperSuperNeurons(FittedReadOut):
         )
         on_part, on_whole = self._scores(X, positive, ~held)
 
-        samples, margins = np.flatnonzero(held), self._margins()
+        order = canonical_order(X, codes, seed=seed)
+        samples, margins = order[held[order]], self._margins()
         enters = np.searchsorted(margins, on_part.max() - on_part + _ROUNDING, side="right")
         decisions = self._nested_decisions(X, samples, enters, len(margins))
-        achieved = _balanced_accuracy(decisions > 0, positive[held])
+        achieved = _balanced_accuracy(decisions > 0, positive[samples])
         chosen = int(achieved.argmax())
 
         self.margin_ = float(margins[chosen])
@@ -167,7 +171,7 @@ class PaperSuperNeurons(FittedReadOut):
         unseen = np.argsort(-on_part, kind="stable")[: self.n_neurons_]
         enters = np.where(np.isin(np.arange(X.shape[1]), unseen), 0, 1)
         decision = self._nested_decisions(X, samples, enters, 1)[:, 0]
-        self.scale_ = fit_scale(decision, positive[held])
+        self.scale_ = fit_scale(decision, positive[samples])
         return self
 
     def _check_parameters(self) -> None:
@@ -179,15 +183,29 @@ class PaperSuperNeurons(FittedReadOut):
                 self.aggregation in ("majority", "mean"),
                 "'majority' or 'mean'",
             ),
-            ("max_margin", self.max_margin, 0 < self.max_margin < 1, "in (0, 1)"),
+            ("max_margin", self.max_margin, is_between(self.max_margin, 0, 1), "in (0, 1)"),
             (
                 "margin_step",
                 self.margin_step,
-                0 < self.margin_step <= self.max_margin,
+                is_between(self.margin_step, 0, 1)
+                and not is_between(self.max_margin, 0, self.margin_step),
                 "in (0, max_margin]",
             ),
-            ("selection_size", self.selection_size, 0 < self.selection_size < 1, "in (0, 1)"),
+            (
+                "selection_size",
+                self.selection_size,
+                is_between(self.selection_size, 0, 1),
+                "in (0, 1)",
+            ),
         )
+
+    def _contradictions(self) -> list[Problem]:
+        problems = []
+        if len(self.classes_) != 2:
+            problems.append(Problem("classes_", f"{len(self.classes_)}, not 2"))
+        if self.scale_ <= 0:
+            problems.append(Problem("scale_", f"{self.scale_} is not above 0"))
+        return problems
 
     def _margins(self) -> NDArray[np.float64]:
         n = int(self.max_margin / self.margin_step + _ROUNDING)
@@ -236,8 +254,7 @@ class PaperSuperNeurons(FittedReadOut):
         DataError
             Another number of columns than in ``fit``, NaN or infinity.
         """
-        # Contiguous rows: NumPy then adds each row up in the same order, whatever the batch size.
-        return np.ascontiguousarray(self._opinions(check_query(self, X))).mean(axis=1)
+        return self._opinions(check_query(self, X)).mean(axis=1)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities of shape (N, 2)."""

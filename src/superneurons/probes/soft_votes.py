@@ -16,6 +16,8 @@ __all__ = ["SoftVotes"]
 _COLUMNS_AT_ONCE = 4096
 # A column whose spread is this small beside its size is constant but for rounding in float16.
 _RELATIVE_SPREAD = 1e-4
+# One over less would leave float32.
+_LEAST_SPREAD = 1e-30
 
 
 @dataclass(frozen=True)
@@ -28,33 +30,46 @@ class SoftVotes:
     Parameters
     ----------
     activations
-        Shape (N, P).
+        Shape (N, P), in whatever order.
+    order
+        Shape (N,), int64: samples are counted in this order. Sums are rounded by the order of
+        their terms.
     mean, per_unit
         Shape (P,), float32: a vote is ``(activation - mean) * per_unit``. Constant neurons have
         ``per_unit`` 0 and no vote.
     """
 
     activations: torch.Tensor
+    order: torch.Tensor
     mean: NDArray[np.float32]
     per_unit: NDArray[np.float32]
 
     @classmethod
-    def of(cls, X: NDArray[Any]) -> Self:
-        """Measure mean and spread of each neuron; labels play no part in it."""
+    def of(cls, X: NDArray[Any], order: NDArray[np.int64] | None = None) -> Self:
+        """Measure mean and spread of each neuron; labels play no part in it.
+
+        Parameters
+        ----------
+        X
+            Activations of shape (N, P).
+        order
+            Shape (N,): how the samples are to be counted; ``None``: as they are.
+        """
         tensor = as_tensor(X)
+        rows = torch.arange(len(tensor)) if order is None else torch.from_numpy(order)
         means, units = [], []
         for start in range(0, tensor.shape[1], _COLUMNS_AT_ONCE):
-            block = tensor[:, start : start + _COLUMNS_AT_ONCE].double()
+            block = tensor[:, start : start + _COLUMNS_AT_ONCE][rows].double()
             spread, mean = torch.std_mean(block, dim=0, correction=0)
-            varies = spread > _RELATIVE_SPREAD * block.abs().amax(dim=0)
+            varies = spread > (_RELATIVE_SPREAD * block.abs().amax(dim=0)).clamp(min=_LEAST_SPREAD)
             units.append(torch.where(varies, 1 / spread, 0).float().numpy())
             means.append(mean.float().numpy())
-        return cls(tensor, np.concatenate(means), np.concatenate(units))
+        return cls(tensor, rows, np.concatenate(means), np.concatenate(units))
 
     def block(self, columns: slice | NDArray[np.int64], rows: Any = slice(None)) -> torch.Tensor:
         """Votes of some neurons, shape (rows, columns), float32."""
         chosen = torch.from_numpy(columns) if isinstance(columns, np.ndarray) else columns
-        votes = self.activations[:, chosen][rows].float()
+        votes = self.activations[:, chosen][self.order[rows]].float()
         return (votes - torch.from_numpy(self.mean[columns])) * torch.from_numpy(
             self.per_unit[columns]
         )

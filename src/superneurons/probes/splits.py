@@ -87,24 +87,54 @@ def folds(
     Returns
     -------
     ndarray of shape (N,), int64
-        Fold of each sample, 0 to ``n_folds - 1``; fewer folds where a class has fewer groups.
+        Fold of each sample, from 0 on. ``n_folds`` of them; fewer where a class has fewer groups,
+        and more where groups mix the classes so that one would be in a single fold: without any
+        fold there is every class left to learn from.
     """
     names, keys, counts = _groups(X, codes, groups, seed)
-    _check_enough(counts > 0, classes)
-    n_folds = min(n_folds, int((counts > 0).sum(axis=0).min()))
+    has = counts > 0
+    _check_enough(has, classes)
+    n_folds = min(n_folds, int(has.sum(axis=0).min()))
     dealt = np.empty(len(keys), dtype=np.int64)
     order = np.concatenate(_strata(keys, counts))
     dealt[order] = np.arange(len(order)) % n_folds
+    for of_class in has.T:
+        if len(set(dealt[of_class].tolist())) == 1:
+            # To a fold of its own: so no other class comes to be in a single one.
+            dealt[np.flatnonzero(of_class)[keys[of_class].argmax()]] = dealt.max() + 1
     return dealt[names]
 
 
-def canonical_order(X: NDArray[Any], codes: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
-    """Put samples in an order that hangs on their values alone, shape (N,).
+def canonical_order(
+    X: NDArray[Any],
+    codes: NDArray[np.int64],
+    *,
+    seed: int = 0,
+    fold: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
+    """Put samples in an order that hangs on their values alone.
 
     Sums are rounded by the order of their terms; in this one they come out the same however the
     samples were given.
+
+    Parameters
+    ----------
+    X
+        Activations of shape (N, P).
+    codes
+        Index of each sample's class, shape (N,).
+    seed
+        Another seed is another order.
+    fold
+        Shape (N,): puts samples with the same values in order; without it they stay as given.
+
+    Returns
+    -------
+    ndarray of shape (N,), int64
+        Indices of the samples.
     """
-    return np.argsort(_sample_keys(X, codes, seed), kind="stable")
+    keys = _sample_keys(X, codes, seed)
+    return np.lexsort((keys,) if fold is None else (fold, keys))
 
 
 def _sample_keys(X: NDArray[Any], codes: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from superneurons.probes.arrays import check_query, check_training
+from superneurons.probes.arrays import check_query, check_training, row_products
 from superneurons.probes.fitted import FittedReadOut, require_ranges, seed_of
 from superneurons.probes.ridge import RidgePath, dual_weights, gaussian_log_odds, targets
 from superneurons.probes.scaling import binary_probabilities
 from superneurons.probes.soft_votes import SoftVotes
 from superneurons.probes.splits import canonical_order, folds
+from superneurons.probes.states import is_whole
 
 __all__ = ["SuperNeurons"]
 
@@ -92,8 +94,12 @@ class SuperNeurons(FittedReadOut):
     """
 
     name: ClassVar[str] = "super-neurons"
-    _arrays = ("coef_", "intercept_")
-    _values = ("n_neurons_", "penalty_", "cv_score_")
+    _arrays: ClassVar[Mapping[str, str]] = {"coef_": "float K T", "intercept_": "float T"}
+    _values: ClassVar[Mapping[str, type]] = {
+        "n_neurons_": int,
+        "penalty_": float,
+        "cv_score_": float,
+    }
 
     n_neurons_: int
     coef_: NDArray[np.float64]
@@ -124,21 +130,24 @@ class SuperNeurons(FittedReadOut):
             NaN or infinity (with sample and column), one class only, a class in fewer than 2
             groups, a parameter out of range.
         """
-        require_ranges(
-            ("max_neurons", self.max_neurons, self.max_neurons >= 1, "at least 1"),
-            ("n_folds", self.n_folds, self.n_folds >= 2, "at least 2"),
-        )
+        self._check_parameters()
         X, codes = check_training(self, X, y, groups)
         seed, n_classes = seed_of(self.random_state), len(self.classes_)
         fold = folds(X, codes, groups, n_folds=self.n_folds, seed=seed, classes=self.classes_)
-        order = canonical_order(X, codes, seed=seed)
-        votes, Y = SoftVotes.of(X), targets(codes, n_classes)
+        order = canonical_order(X, codes, seed=seed, fold=fold)
+        votes, codes, fold = SoftVotes.of(X, order), codes[order], fold[order]
 
         # Hundreds of small factorisations: threads of the linear algebra library would cost more
         # than they bring, and many times more where other work shares the cores.
         with threadpool_limits(1, user_api="blas"):
-            self._fit_votes(votes, Y, codes, fold, order)
+            self._fit_votes(votes, targets(codes, n_classes), codes, fold)
         return self
+
+    def _check_parameters(self) -> None:
+        require_ranges(
+            ("max_neurons", self.max_neurons, is_whole(self.max_neurons, 1), "at least 1"),
+            ("n_folds", self.n_folds, is_whole(self.n_folds, 2), "at least 2"),
+        )
 
     def _fit_votes(
         self,
@@ -146,12 +155,11 @@ class SuperNeurons(FittedReadOut):
         Y: NDArray[np.float64],
         codes: NDArray[np.int64],
         fold: NDArray[np.int64],
-        order: NDArray[np.int64],
     ) -> None:
-        choices = _choices(votes, Y, fold, order[:_MOST_CHOOSING], self.max_neurons)
+        choices = _choices(votes, Y, fold, np.arange(len(Y))[:_MOST_CHOOSING], self.max_neurons)
         most = len(choices[-1].neurons)
         sizes = sorted({min(size, most) for size in (*_SIZES, self.max_neurons)})
-        scores = _cross_validated(votes, Y, fold, order, choices, sizes)
+        scores = _cross_validated(votes, Y, fold, choices, sizes)
         key = _most_neurons_of_the_best(scores, Y)
         A, b = gaussian_log_odds(scores[key], codes, len(self.classes_))
         self.cv_score_ = _balanced_accuracy(scores[key] @ A + b, codes)
@@ -159,7 +167,7 @@ class SuperNeurons(FittedReadOut):
         self.n_neurons_, self.penalty_ = key
         chosen = choices[-1].first(self.n_neurons_).ascending()
         self.neurons_ = chosen.neurons
-        path = RidgePath.of(chosen.features(votes)[order], Y[order])
+        path = RidgePath.of(chosen.features(votes), Y)
         weights, offset = path.solve(self.penalty_)
         per_unit = votes.per_unit[self.neurons_] * chosen.trust
         self.coef_ = (weights @ A) * per_unit[:, None]
@@ -173,7 +181,7 @@ class SuperNeurons(FittedReadOut):
         DataError
             Another number of columns than in ``fit``, NaN or infinity.
         """
-        decision = check_query(self, X).astype(np.float64) @ self.coef_ + self.intercept_
+        decision = row_products(check_query(self, X), self.coef_) + self.intercept_
         return np.asarray(decision[:, 0] if decision.shape[1] == 1 else decision)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -263,15 +271,13 @@ def _cross_validated(
     votes: SoftVotes,
     Y: NDArray[np.float64],
     fold: NDArray[np.int64],
-    order: NDArray[np.int64],
     choices: list[_Choice],
     sizes: list[int],
 ) -> dict[tuple[int, float], NDArray[np.float64]]:
     """Scores of shape (N, T) of each sample by the fits without its fold, per size and penalty."""
     scores = {(size, penalty): np.empty_like(Y) for size in sizes for penalty in _PENALTIES}
     for f, choice in enumerate(choices[:-1]):
-        inside = order[fold[order] != f]
-        outside = np.flatnonzero(fold == f)
+        inside, outside = fold != f, fold == f
         features = choice.features(votes)
         for size in sizes:
             path = RidgePath.of(features[inside, :size], Y[inside])
