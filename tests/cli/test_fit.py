@@ -51,7 +51,7 @@ def test_it_fits_and_says_what_it_found(
 
 def test_it_speaks_plainly_too(run: Runner, llava_path: Path, train: Path, tmp_path: Path) -> None:
     done = run("fit", "-m", llava_path, "-d", train, "-o", tmp_path / "clf")
-    assert "Super Neurons of 128; the model stops after layer" in done.out
+    assert "Super Neurons of 128 (residual); the model stops after layer" in done.out
     assert "Learnt from 24 of 24 labelled records." in done.out
     assert "superneurons eval" in done.out
 
@@ -84,6 +84,47 @@ def test_each_read_out_says_what_it_measured(
     facts = run(*command, "--overwrite", "--json").json
     assert ("chance_maximum" in facts) == (words == ("paper",))
     assert f"{facts['neurons']} " in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "site", "line"),
+    [
+        (("--site", "mlp"), "mlp", "(mlp); the model stops after layer"),
+        (("--site", "vision"), "vision", "(vision); no decoder layer runs"),
+        (("--read-out", "savs"), "heads", "(heads); the model stops after layer"),
+        (
+            ("--position", "first_generated"),
+            "residual@first_generated",
+            "the whole model runs, and begins its answer",
+        ),
+    ],
+)
+def test_another_site_from_fit_to_answer(
+    run: Runner,
+    llava_path: Path,
+    train: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    site: str,
+    line: str,
+) -> None:
+    command = ("fit", "-m", llava_path, "-d", train, "-o", tmp_path / "clf", *words)
+    done = run(*command)
+    assert done.code == 0, done.err
+    assert line in done.out
+    assert run(*command, "--overwrite", "--json").json["site"] == site
+    assert len(run("predict", tmp_path / "clf", "-d", train).lines) == 24
+    scored = run("eval", tmp_path / "clf", "-d", train, "--no-rivals", "--json")
+    assert scored.code == 0, scored.err
+
+
+def test_heads_are_not_looked_for_elsewhere(
+    run: Runner, llava_path: Path, train: Path, tmp_path: Path
+) -> None:
+    words = ("fit", "-m", llava_path, "-d", train, "-o", tmp_path / "clf")
+    done = run(*words, "--read-out", "savs", "--site", "mlp")
+    assert done.code == 2
+    assert "--site heads" in done.err
 
 
 def test_help_names_every_read_out_that_can_be_taken(run: Runner) -> None:
@@ -222,6 +263,7 @@ def test_an_existing_directory_is_not_replaced_unasked(
 @pytest.mark.parametrize(
     "words",
     [("--read-out", "oracle"), ("--metric", "luck"), ("--multiclass", "both"),
+     ("--site", "spleen"), ("--position", "yesterday"),
      ("--prompt-order", "sideways"), ("--max-layer", "99"), ("--dtype", "int1"),
      ("--device", "abacus")],
 )  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from pictures import bright_records, choices, shades
+from superneurons.activations.site import Site
 from superneurons.errors import ArtefactError, MismatchError, OutputError
 from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.artefact import check_output, read_config
@@ -61,6 +62,48 @@ def test_every_read_out_comes_back_the_same(
     loaded.save_pretrained(tmp_path / "again")
     for file in (tmp_path / "clf").iterdir():
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "site", ["mlp", "heads", "vision", "projector", "residual@first_generated"]
+)
+def test_the_site_is_kept(vlm: VLM, tmp_path: Path, site: str) -> None:
+    where = Site.parse(site)
+    fitted = SuperNeuronClassifier(vlm, site=where.kind, position=where.position)
+    fitted.fit(bright_records(24)).save_pretrained(tmp_path / "clf")
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm)
+    records = bright_records(8, seed=1)
+    assert (loaded.site_, loaded.exit_layer_) == (where, fitted.exit_layer_)
+    assert loaded.predict_proba(records).tolist() == fitted.predict_proba(records).tolist()
+    stops = "runs no decoder layer" if fitted.exit_layer_ == 0 else "stops it after decoder layer"
+    assert stops in (tmp_path / "clf" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("site.kind", "mlp", "site.width: mlp is 64 wide"),
+        ("site.kind", "vision", "exit_layer: the neurons need 0"),
+        ("site.kind", "spleen", "no site 'spleen'"),
+        ("site.position", "yesterday", "no site 'residual' at 'yesterday'"),
+        ("site.position", "first_generated", "exit_layer: the neurons need 4"),
+        ("site.width", 16, "site.width: residual is 32 wide"),
+        ("site.width", "32", "site.width: is '32', not of type int"),
+        ("exit_layer", 3, "exit_layer: the neurons need 1"),
+    ],
+)
+def test_another_site_is_refused(
+    llava: VLM, tmp_path: Path, path: str, value: Any, message: str
+) -> None:
+    SuperNeuronClassifier(llava, max_layer=1).fit(bright_records(16)).save_pretrained(
+        tmp_path / "clf"
+    )
+    tamper(tmp_path / "clf", path, value)
+    with pytest.raises(ArtefactError) as caught:
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", llava)
+    # another exit layer is another fingerprint, which is found first
+    assert message in str(caught.value) or "fingerprint" in str(caught.value)
+    assert caught.value.mend
 
 
 @pytest.mark.parametrize(

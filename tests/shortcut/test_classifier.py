@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from pictures import bright_records, choices, coloured, shades
 from superneurons.activations.capture import capture
+from superneurons.activations.site import Position, Site
 from superneurons.errors import DataError, MismatchError, ModelError
 from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.classifier import SuperNeuronClassifier
@@ -21,6 +22,7 @@ from superneurons.shortcut.form import Multiclass
 from superneurons.shortcut.probing import probing_set
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.taps import KINDS
 
 Maker = Callable[..., list[Record]]
 
@@ -283,6 +285,121 @@ def test_activations_of_something_else_are_refused(llava: VLM) -> None:
         clone(fitted).fit_captured(probing, narrow)
     with pytest.raises(MismatchError, match="width: 8, should be 32"):
         fitted.answer_captured(records, narrow)
+
+
+SITES = [Site(kind) for kind in KINDS] + [
+    Site(kind, "first_generated") for kind in ("residual", "mlp", "heads")
+]
+
+
+@pytest.mark.parametrize("site", SITES, ids=str)
+def test_any_site_can_be_read(vlm: VLM, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = SuperNeuronClassifier(vlm, site=site.kind, position=site.position)
+    classifier.fit(bright_records(30))
+    assert classifier.site_ == site
+    assert classifier.probing_["neurons_searched"] == np.prod(vlm.shape(site.kind))
+    records = bright_records(12, seed=1)
+    # what a random model would say next shows little of a picture
+    assert classifier.score(records) >= (0.9 if site.position == "last_prompt" else 0.5)
+    deepest = max(neuron.layer for neuron in classifier.neurons_)
+    if site.sees_only_pictures:
+        assert classifier.exit_layer_ == 0
+    elif site.position == "last_prompt":
+        assert classifier.exit_layer_ == deepest
+    else:
+        assert classifier.exit_layer_ == 4
+    for layer in vlm.layers[classifier.exit_layer_ :]:
+        monkeypatch.setattr(layer, "forward", lambda *_, **__: pytest.fail("a later layer ran"))
+    answers = classifier.predict(records)
+    monkeypatch.undo()
+    whole = capture(vlm, records, sites=SITES)
+    assert [a.label for a in classifier.answer_captured(records, whole)] == answers.tolist()
+
+
+@pytest.mark.parametrize("kind", ["vision", "projector"])
+def test_pictures_alone_need_no_decoder_layer_to_fit_either(
+    vlm: VLM, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for layer in vlm.layers:
+        monkeypatch.setattr(layer, "forward", lambda *_, **__: pytest.fail("a layer ran"))
+    fitted = SuperNeuronClassifier(vlm, site=kind).fit(shades(30))
+    assert fitted.score(shades(12, seed=1)) >= 0.9
+    renamed = [replace(r, question="What else?") for r in shades(6, seed=1)]
+    np.testing.assert_allclose(
+        fitted.predict_proba(renamed), fitted.predict_proba(shades(6, seed=1))
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "read_out", "multiclass"),
+    [(choices, "super-neurons", "auto"), (shades, "super-neurons", "unrolled"),
+     (shades, "paper", "auto")],
+)  # fmt: skip
+def test_options_are_not_looked_for_in_pictures(
+    llava: VLM,
+    make: Maker,
+    read_out: str,
+    multiclass: Multiclass,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(VLM, "encode", lambda *_, **__: pytest.fail("the model ran"))
+    classifier = SuperNeuronClassifier(
+        llava, read_out=read_out, multiclass=multiclass, site="vision"
+    )
+    with pytest.raises(DataError, match="sees the pictures only"):
+        classifier.fit(make(36))
+
+
+@pytest.mark.parametrize("make", [bright_records, shades])
+def test_attention_vectors_are_whole_heads_of_the_model(vlm: VLM, make: Maker) -> None:
+    fitted = SuperNeuronClassifier(vlm, read_out="savs", read_out_params={"n_heads": 3})
+    fitted.fit(make(30))
+    assert fitted.site_ == Site("heads")
+    heads = {(n.layer, n.index // vlm.head_dim) for n in fitted.neurons_}
+    assert len(heads) == 3
+    assert len(fitted.neurons_) == 3 * vlm.head_dim
+    assert fitted.read_out_.get_params()["head_dim"] == vlm.head_dim
+
+
+def test_attention_vectors_are_read_from_heads_only(llava: VLM) -> None:
+    with pytest.raises(DataError, match="--site heads"):
+        SuperNeuronClassifier(llava, read_out="savs", site="residual").fit(bright_records(8))
+
+
+def test_its_own_site_is_picked_from_many(llava: VLM) -> None:
+    records = bright_records(24)
+    probing = probing_set(records, balanced=True, seed=0)
+    both = capture(llava, probing.records, sites=[Site("mlp"), Site()])
+    alone = SuperNeuronClassifier(llava).fit(records)
+    assert clone(alone).fit_captured(probing, both).neurons_ == alone.neurons_
+    with pytest.raises(DataError, match="The site heads was not captured"):
+        clone(alone).set_params(site="heads").fit_captured(probing, both)
+
+
+@pytest.mark.parametrize(("site", "max_layer"), [("vision", 3), ("projector", 2), ("mlp", 5)])
+def test_a_site_has_layers_of_its_own(llava: VLM, site: str, max_layer: int) -> None:
+    classifier = SuperNeuronClassifier(llava, site=site, max_layer=max_layer)
+    with pytest.raises(ModelError, match=f"site {site} .* no layer {max_layer}"):
+        classifier.fit(bright_records(8))
+
+
+@pytest.mark.parametrize(
+    ("site", "position"), [("vision", "last_prompt"), ("residual", "first_generated")]
+)
+def test_max_layer_bounds_what_is_read_wherever_the_model_stops(
+    llava: VLM, site: str, position: Position
+) -> None:
+    classifier = SuperNeuronClassifier(llava, site=site, position=position, max_layer=1)
+    classifier.fit(bright_records(24))
+    assert {neuron.layer for neuron in classifier.neurons_} == {1}
+    assert classifier.exit_layer_ == (0 if site == "vision" else 4)
+
+
+def test_stored_activations_belong_to_a_site(llava: VLM, tmp_path: Path) -> None:
+    stored = SuperNeuronClassifier(llava, site="mlp", activations=tmp_path / "a")
+    stored.fit(bright_records(16))
+    with pytest.raises(MismatchError, match="shapes"):
+        clone(stored).set_params(site="heads").fit(bright_records(16))
 
 
 def test_labels_can_be_given_apart(vlm: VLM) -> None:

@@ -40,6 +40,18 @@ _Multiclass: TypeAlias = Annotated[
         help="More than two answers: asked for at once (native), or one by one (unrolled)."
     ),
 ]
+_Site: TypeAlias = Annotated[
+    Literal["residual", "mlp", "heads", "vision", "projector"] | None,
+    typer.Option(
+        help="What is read; by default the attention heads for --read-out savs, else the residual "
+        "stream. vision and projector see the pictures only.",
+        show_default=False,
+    ),
+]
+_Position: TypeAlias = Annotated[
+    Literal["last_prompt", "first_generated"],
+    typer.Option(help="At which token; the second needs the whole model, and one pass more."),
+]
 _MaxLayer: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="Deepest layer that may be read.")
 ]
@@ -61,6 +73,8 @@ def fit(
     metric: _Metric = None,
     aggregation: _Aggregation = None,
     multiclass: _Multiclass = "auto",
+    site: _Site = None,
+    position: _Position = "last_prompt",
     max_layer: _MaxLayer = None,
     prompt_order: options.Order = "picture-first",
     balanced: _Balanced = True,
@@ -90,9 +104,9 @@ def fit(
     kept = activations or out.parent / f".{out.name}.activations"
     classifier = SuperNeuronClassifier(
         model, read_out=read_out, read_out_params=parameters, multiclass=multiclass,
-        max_layer=max_layer, prompt_order=prompt_order, balanced=balanced, batch_size=batch_size,
-        activations=kept, random_state=seed, dtype=dtype, device=device, revision=revision,
-        trust_remote_code=trust_remote_code,
+        site=site, position=position, max_layer=max_layer, prompt_order=prompt_order,
+        balanced=balanced, batch_size=batch_size, activations=kept, random_state=seed,
+        dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     with step("fitting") as told:
         classifier.fit(records, progress=told)
@@ -125,6 +139,7 @@ def _summary(classifier: Any, out: Path) -> dict[str, Any]:
         "labels": classifier.classes_.tolist(),
         "form": classifier.form_,
         "read_out": classifier.read_out,
+        "site": str(classifier.site_),
         "neurons": len(classifier.neurons_),
         "exit_layer": classifier.exit_layer_,
         "layers": classifier.vlm.n_layers,
@@ -141,14 +156,23 @@ def _print(summary: dict[str, Any]) -> None:
     probing = summary["probing_set"]
     name = "Super Neurons" if summary["read_out"] in ("super-neurons", "paper") else "neurons"
     print(
-        f"{summary['neurons']:,} {name} of {probing['neurons_searched']:,}; the model stops "
-        f"after layer {summary['exit_layer']} of {summary['layers']}."
+        f"{summary['neurons']:,} {name} of {probing['neurons_searched']:,} "
+        f"({summary['site']}); {_exit(summary)}."
     )
     print(_FORMS[summary["form"]].format(**probing))
     for line in _scores(summary):
         print(line)
     out = summary["classifier"]
     print(f"Saved to {out}. Next: superneurons eval {out} --data <other labelled pictures>")
+
+
+def _exit(summary: dict[str, Any]) -> str:
+    layer, layers = summary["exit_layer"], summary["layers"]
+    if layer == 0:
+        return "no decoder layer runs"
+    if summary["site"].endswith("@first_generated"):
+        return "the whole model runs, and begins its answer"
+    return f"the model stops after layer {layer} of {layers}"
 
 
 def _scores(summary: dict[str, Any]) -> Iterator[str]:

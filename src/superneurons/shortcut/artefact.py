@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from superneurons.activations.site import Neuron, Site
 from superneurons.activations.store import write_atomically
-from superneurons.errors import ArtefactError, MismatchError, OutputError, Problem
+from superneurons.errors import ArtefactError, DataError, MismatchError, OutputError, Problem
 from superneurons.probes.base import ReadOutState
 from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.card import card
@@ -48,10 +48,12 @@ _SETTINGS = (
     "batch_size",
     "max_layer",
     "multiclass",
+    "position",
     "prompt_order",
     "random_state",
     "read_out",
     "read_out_params",
+    "site",
 )
 
 _Classifier = TypeVar("_Classifier", bound="SuperNeuronClassifier")
@@ -113,7 +115,7 @@ def save(classifier: SuperNeuronClassifier, directory: Path, *, overwrite: bool 
 
 
 def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
-    vlm, site = classifier.vlm, Site()
+    vlm, site = classifier.vlm, classifier.site_
     state = classifier.read_out_.get_state()
     packages = ("superneurons", "torch", "transformers")
     return {
@@ -130,7 +132,11 @@ def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
             "frame": classifier.prompt.frame(vlm.processor),
             "sha256": classifier.prompt.digest(vlm.processor),
         },
-        "site": {"kind": site.kind, "position": site.position},
+        "site": {
+            "kind": site.kind,
+            "position": site.position,
+            "width": vlm.shape(site.kind)[1],
+        },
         "labels": classifier.classes_.tolist(),
         "form": classifier.form_,
         "question": classifier.question_,
@@ -209,7 +215,21 @@ def load(
         base["name"] if model is None else model,
         **{**settings, **options, **params},
     )
-    tensors = _tensors(directory / _TENSORS)
+    classifier.site_ = _site(config["site"], directory / _CONFIG)
+    _take_learnt(classifier, config, directory / _TENSORS)
+    classifier.exit_layer_ = config["exit_layer"]
+    classifier.form_ = config["form"]
+    classifier.question_ = config["question"]
+    classifier.classes_ = np.array(config["labels"], dtype=np.str_)
+    classifier.probing_ = config["probing_set"]
+    _refuse_mismatch(classifier, base, prompt)
+    _refuse_contradictions(classifier, config, directory)
+    return classifier
+
+
+def _take_learnt(classifier: SuperNeuronClassifier, config: Mapping[str, Any], path: Path) -> None:
+    """Set the neurons and the read-out over them."""
+    tensors = _tensors(path)
     arrays = {k.removeprefix("read_out."): v for k, v in tensors.items() if k != "neurons"}
     try:
         classifier.neurons_ = [Neuron(int(layer), int(i)) for layer, i in tensors["neurons"]]
@@ -224,30 +244,36 @@ def load(
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise ArtefactError(
             f"The tensors of this classifier don't fit its configuration: {error!r}",
-            where=str(directory / _TENSORS),
+            where=str(path),
             mend="Fit and save the classifier again.",
         ) from error
-    classifier.exit_layer_ = config["exit_layer"]
-    classifier.form_ = config["form"]
-    classifier.question_ = config["question"]
-    classifier.classes_ = np.array(config["labels"], dtype=np.str_)
-    classifier.probing_ = config["probing_set"]
-    _refuse_mismatch(classifier, base, prompt)
-    _refuse_contradictions(classifier, config, directory)
-    return classifier
+
+
+def _site(stored: Mapping[str, Any], path: Path) -> Site:
+    try:
+        return Site(stored["kind"], stored["position"])
+    except DataError as error:
+        raise ArtefactError(
+            f"This classifier reads what this version doesn't know: {error.what}",
+            where=f"{path}: site",
+            mend="Update superneurons, or fit and save the classifier again.",
+        ) from error
 
 
 def _refuse_contradictions(
     classifier: SuperNeuronClassifier, config: Mapping[str, Any], directory: Path
 ) -> None:
     """What is said twice, or follows from something else, must agree."""
-    width, layers = classifier.vlm.hidden_size, [neuron.layer for neuron in classifier.neurons_]
+    vlm, site, neurons = classifier.vlm, classifier.site_, classifier.neurons_
+    depth, width = vlm.shape(site.kind)
+    inside = all(1 <= n.layer <= depth and 0 <= n.index < width for n in neurons)
+    exit_layer = site.exit_layer(max(neuron.layer for neuron in neurons), vlm.n_layers)
     labels, classes = config["labels"], config["read_out"]["classes"]
     wanted = _classes_of(classifier.form_, labels, classes)
-    inside = all(n.layer >= 1 and 0 <= n.index < width for n in classifier.neurons_)
     checks = (
-        ("neurons", inside, f"not all in layers of {width}"),
-        ("exit_layer", max(layers) == classifier.exit_layer_, f"the deepest neuron: {max(layers)}"),
+        ("site.width", config["site"]["width"] == width, f"{site} is {width} wide"),
+        ("neurons", inside, f"not all in {depth} layers of {width}"),
+        ("exit_layer", exit_layer == classifier.exit_layer_, f"the neurons need {exit_layer}"),
         ("form", wanted is not None, f"{classifier.form_!r} doesn't go with labels {labels!r}"),
         ("read_out.classes", wanted in (None, classes), f"should be {wanted!r}"),
     )

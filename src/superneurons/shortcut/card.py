@@ -19,6 +19,9 @@ def card(config: Mapping[str, Any], n_neurons: int) -> str:
     """Return a short model card in Markdown, from an artefact's configuration."""
     base, probing = config["base_model"], config["probing_set"]
     labels = ", ".join(config["labels"]) or "each record's own options"
+    site, stop = config["site"], "runs no decoder layer of it"
+    if config["exit_layer"]:
+        stop = f"stops it after decoder layer {config['exit_layer']} of {base['layers']}"
     form = _FORMS[config["form"]]
     return f"""---
 library_name: superneurons
@@ -28,8 +31,7 @@ tags: [super-neurons, visual-question-answering]
 
 # A Super Neuron classifier
 
-Reads {n_neurons} neurons of `{base["name"]}` ({base["family"]}) and stops it after decoder layer
-{config["exit_layer"]} of {base["layers"]}.
+Reads {n_neurons} neurons of `{base["name"]}` ({base["family"]}) and {stop}.
 
 | | |
 |---|---|
@@ -37,6 +39,7 @@ Reads {n_neurons} neurons of `{base["name"]}` ({base["family"]}) and stops it af
 | asked | {form} |
 | read-out | {config["read_out"]["name"]} |
 | probing set | {probing.get("records")} records in {probing.get("groups")} groups |
+| site | {site["kind"]}, {site["position"].replace("_", " ")} token |
 | neurons searched | {probing.get("neurons_searched")} |
 | prompt | `{config["prompt"]["frame"]!r}` |
 

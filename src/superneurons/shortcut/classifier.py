@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from superneurons.activations.capture import Captured, Progress, capture, capture_batch
-from superneurons.activations.site import Neuron, neurons_of
+from superneurons.activations.site import Neuron, Position, Site, neurons_of
 from superneurons.activations.store import capture_to_store
 from superneurons.errors import DataError
 from superneurons.probes.base import ReadOut
@@ -27,7 +27,8 @@ from superneurons.shortcut.checks import (
 )
 from superneurons.shortcut.form import Form, Multiclass, answered, as_asked, questions_each
 from superneurons.shortcut.prediction import Prediction
-from superneurons.shortcut.probing import ProbingSet, probing_set
+from superneurons.shortcut.probing import ProbingSet, probing_set, with_labels
+from superneurons.shortcut.reading import check_seen, depth_read, fit_to_site, runs_for, site_of
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
@@ -56,8 +57,13 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         read-out knows all answers; options that differ from record to record are asked by letter.
         ``unrolled``: each answer is asked for by itself, as the paper does, which takes as many
         passes. ``auto``: the first where the read-out knows more than two classes.
+    site : {"residual", "mlp", "heads", "vision", "projector"}, optional
+        What is read (:class:`~superneurons.activations.site.Site`); by default what the read-out
+        is made for: attention heads for ``savs``, else the residual stream.
+    position : {"last_prompt", "first_generated"}
+        At which token. Only the first allows the model to stop early.
     max_layer : int, optional
-        Deepest layer that may be read; all layers by default.
+        Deepest layer that may be read; all layers of the site by default.
     prompt_order : {"picture-first", "question-first"}
         What comes first in the prompt.
     balanced : bool
@@ -81,8 +87,11 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         The fitted read-out over the chosen neurons alone.
     neurons_ : list of Neuron
         What it reads.
+    site_ : Site
+        Where they are.
     exit_layer_ : int
-        Decoder layers that run for an answer.
+        Decoder layers that run for an answer: 0 where only pictures are read, all at the first
+        generated token.
     question_ : str or None
         The question of all probing records, if it was the same.
     probing_ : dict
@@ -100,6 +109,7 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
     classes_: NDArray[np.str_]
     read_out_: ReadOut
     neurons_: list[Neuron]
+    site_: Site
     exit_layer_: int
     probing_: dict[str, int]
     form_: Form
@@ -113,6 +123,8 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         read_out: str = "super-neurons",
         read_out_params: Mapping[str, Any] | None = None,
         multiclass: Multiclass = "auto",
+        site: str | None = None,
+        position: Position = "last_prompt",
         max_layer: int | None = None,
         prompt_order: PromptOrder = "picture-first",
         balanced: bool = True,
@@ -128,6 +140,8 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         self.read_out = read_out
         self.read_out_params = read_out_params
         self.multiclass = multiclass
+        self.site = site
+        self.position = position
         self.max_layer = max_layer
         self.prompt_order = prompt_order
         self.balanced = balanced
@@ -188,15 +202,17 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
             When pictures, labels or parameters cannot be used; lists every problem, before the
             model runs. When an activation is no finite number.
         ModelError
-            When the model cannot be opened, or has no layer ``max_layer``.
+            When the model cannot be opened, or lacks the site or its layer ``max_layer``.
         """
         read_out = usable_read_out(self.read_out, self.read_out_params)
+        site = site_of(read_out, self.site, self.position)
         probing = probing_set(
-            _labelled(records, y), balanced=self.balanced, seed=self.random_state,
+            with_labels(records, y), balanced=self.balanced, seed=self.random_state,
             multiclass=native_or_unrolled(self.multiclass, read_out),
         )  # fmt: skip
         check_classes(read_out, probing.y)
-        captured = self._capture(probing, progress)
+        check_seen(site, probing.form)
+        captured = self._capture(probing, site, progress)
         return self.fit_captured(probing, captured)
 
     def fit_captured(self, probing: ProbingSet, captured: Captured) -> Self:
@@ -205,23 +221,26 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         DataError
-            When the read-out cannot learn this, or an activation is no finite number.
+            When the read-out cannot learn this, its site was not captured, or an activation is no
+            finite number.
         MismatchError
             When the activations are not those of the probing set.
         """
         read_out = usable_read_out(self.read_out, self.read_out_params)
         check_classes(read_out, probing.y)
-        depth, width = self.max_layer or self.vlm.n_layers, self.vlm.hidden_size
+        site = site_of(read_out, self.site, self.position)
+        captured = captured.at(site)
+        depth, width = depth_read(self.vlm, site, self.max_layer), self.vlm.shape(site.kind)[1]
         check_shape(captured.activations, n=len(probing.records), layers=depth, width=width)
         X = captured.up_to(depth)
         check_values(X, np.arange(X.shape[1]) // width + 1, probing.records)
-        known = {"random_state": self.random_state, "layer_width": width}
-        # What follows from model and classifier is set where a read-out wants it, unless given.
-        wanted = (known.keys() & read_out.get_params()) - (self.read_out_params or {}).keys()
-        read_out.set_params(**{name: known[name] for name in wanted})
+        given = self.read_out_params or {}
+        fit_to_site(read_out, self.vlm, site, seed=self.random_state, given=given.keys())
         read_out.fit(X, probing.y, groups=probing.groups)
+        self.site_ = site
         self.neurons_ = neurons_of(read_out.neurons_, width)
-        self.exit_layer_ = max(neuron.layer for neuron in self.neurons_)
+        deepest = max(neuron.layer for neuron in self.neurons_)
+        self.exit_layer_ = site.exit_layer(deepest, self.vlm.n_layers)
         self.read_out_ = read_out.compact()
         self.form_ = probing.form
         self.question_ = probing.question
@@ -234,17 +253,29 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         }
         return self
 
-    def _capture(self, probing: ProbingSet, progress: Progress | None) -> Captured:
-        vlm = self.vlm if self.max_layer is None else self.vlm.truncated(self.max_layer)
+    def _capture(self, probing: ProbingSet, site: Site, progress: Progress | None) -> Captured:
+        depth = depth_read(self.vlm, site, self.max_layer)
+        options: dict[str, Any] = {
+            "sites": (site,),
+            "prompt": self.prompt,
+            "batch_size": self.batch_size,
+            "progress": progress,
+        }
+        vlm = runs_for(self.vlm, site.exit_layer(depth, self.vlm.n_layers))
         if self.activations is None:
-            return capture(
-                vlm, probing.records, prompt=self.prompt, batch_size=self.batch_size,
-                progress=progress,
-            )  # fmt: skip
-        return capture_to_store(
-            vlm, probing.records, Path(self.activations), prompt=self.prompt,
-            batch_size=self.batch_size, progress=progress,
-        )  # fmt: skip
+            return capture(vlm, probing.records, **options)
+        return capture_to_store(vlm, probing.records, Path(self.activations), **options)
+
+    def truncated(self) -> VLM:
+        """Return the base model, cut off where it may stop for an answer.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        check_is_fitted(self, "read_out_")
+        return runs_for(self.vlm, self.exit_layer_)
 
     def answers(self, records: Sequence[Record]) -> Iterator[Prediction]:
         """Answer records one batch at a time, in order.
@@ -256,8 +287,7 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         NotFittedError
             Before ``fit``.
         """
-        check_is_fitted(self, "read_out_")
-        vlm = self.vlm.truncated(self.exit_layer_)
+        vlm = self.truncated()
         step = max(1, self.batch_size // questions_each(records, self.form_, self._labels))
         for start in range(0, len(records), step):
             yield from self.answer(vlm, records[start : start + step])
@@ -265,7 +295,7 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
     def answer(self, vlm: VLM, records: Sequence[Record]) -> list[Prediction]:
         """Answer one batch with a model that runs ``exit_layer_`` layers or more."""
         begun = time.perf_counter()
-        captured = capture_batch(vlm, self.asked(records), prompt=self.prompt)
+        captured = capture_batch(vlm, self.asked(records), sites=(self.site_,), prompt=self.prompt)
         answers = self.answer_captured(records, captured)
         spent = (time.perf_counter() - begun) * 1e3 / len(records)
         return [replace(answer, latency_ms=spent) for answer in answers]
@@ -286,7 +316,7 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         records
             N records.
         captured
-            Activations (M, L, D) of what was asked for them, of ``exit_layer_`` layers or more.
+            Activations (M, L, W) of what was asked for them, as deep as ``neurons_`` or deeper.
 
         Raises
         ------
@@ -296,10 +326,10 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
             When the activations are of other records or another model.
         """
         check_is_fitted(self, "read_out_")
-        asked, activations = self.asked(records), captured.activations
-        depth, width = self.exit_layer_, self.vlm.hidden_size
-        check_shape(activations, n=len(asked), layers=depth, width=width)
+        asked, activations = self.asked(records), captured.at(self.site_).activations
         layers = np.array([neuron.layer for neuron in self.neurons_])
+        width = self.vlm.shape(self.site_.kind)[1]
+        check_shape(activations, n=len(asked), layers=int(layers.max()), width=width)
         X = activations[:, layers - 1, [neuron.index for neuron in self.neurons_]]
         check_values(X, layers, asked)
         found = answered(records, X, self.read_out_, self.form_, self._labels)
@@ -331,7 +361,7 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
 
     def score(self, records: Sequence[Record], y: Sequence[str] | None = None) -> float:
         """Return the plain accuracy; :mod:`superneurons.evaluate` gives what belongs to it."""
-        truth = [record.label for record in _labelled(records, y)]
+        truth = [record.label for record in with_labels(records, y)]
         return float(np.mean(self.predict(records) == np.array(truth)))
 
     def save_pretrained(self, directory: str | Path, *, overwrite: bool = False) -> None:
@@ -348,13 +378,3 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         from superneurons.shortcut.artefact import load
 
         return load(cls, Path(directory), model, **params)
-
-
-def _labelled(records: Sequence[Record], y: Sequence[str] | None) -> list[Record]:
-    if y is None:
-        return list(records)
-    if len(y) != len(records):
-        raise DataError(
-            f"{len(records)} records, but {len(y)} labels.", mend="Give one label per record."
-        )
-    return [replace(record, label=str(label)) for record, label in zip(records, y, strict=True)]

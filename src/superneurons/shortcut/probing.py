@@ -18,7 +18,7 @@ from superneurons.task.labels import is_multiple_choice, known_labels, label_set
 from superneurons.task.record import Record
 from superneurons.task.unroll import balance
 
-__all__ = ["ProbingSet", "asked", "probing_set"]
+__all__ = ["ProbingSet", "asked", "probing_set", "with_labels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +149,23 @@ def _grouped_by_question(records: Sequence[Record]) -> list[Record]:
     return [
         replace(record, group=f"group {group}")
         for record, group in zip(records, groups, strict=True)
+    ]
+
+
+def with_labels(records: Sequence[Record], labels: Sequence[str] | None) -> list[Record]:
+    """Return records with other labels; with their own for ``None``.
+
+    Raises
+    ------
+    DataError
+        When there is not one label per record.
+    """
+    if labels is None:
+        return list(records)
+    if len(labels) != len(records):
+        raise DataError(
+            f"{len(records)} records, but {len(labels)} labels.", mend="Give one label per record."
+        )
+    return [
+        replace(record, label=str(label)) for record, label in zip(records, labels, strict=True)
     ]

@@ -28,7 +28,7 @@ _CONFIG: dict[str, _Shape] = {
         "processor": dict,
     },
     "prompt": {"order": str, "frame": str, "sha256": str},
-    "site": {"kind": str, "position": str},
+    "site": {"kind": str, "position": str, "width": int},
     "labels": list,
     "form": str,
     "question": _TEXT_OR_NONE,
