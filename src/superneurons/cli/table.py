@@ -46,7 +46,7 @@ def print_contest(found: Comparison) -> None:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in (
         "accuracy (95 %)", "balanced (95 %)", "F1 (95 %)", "ECE", "exit layer", "neurons", "ms",
         "best neuron", "null max", "as base", "behind the first (95 %)",
@@ -54,7 +54,7 @@ def print_contest(found: Comparison) -> None:
         table.add_column(name, justify="right")
     for row in found.rows:
         table.add_row(row.name, *_contest_cells(row))
-    console = _console(180)
+    console = _console(190)
     console.print(table)
     _print_notes(console, found)
     shuffles = found.setting["shuffles"]

@@ -105,7 +105,7 @@ class Contest:
             return [max(sorted(set(known)), key=known.count)] * len(part.test)
         own = [(r.options or ()).index(str(r.label)) for r in self._take(part.train)]
         place = max(sorted(set(own)), key=own.count)
-        return [(r.options or ())[place : place + 1][0] for r in self._take(part.test)]
+        return ["".join((r.options or ())[place : place + 1]) for r in self._take(part.test)]
 
     def text_only(self) -> Answers:
         """By the words of the question alone."""

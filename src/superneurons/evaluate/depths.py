@@ -184,7 +184,7 @@ def _majority(passes: Passes) -> list[str]:
         return [max(sorted(set(known)), key=known.count)] * len(passes.test)
     places = [(record.options or ()).index(str(record.label)) for record in passes.probe]
     place = max(sorted(set(places)), key=places.count)
-    return [(record.options or ())[place] for record in passes.test]
+    return ["".join((record.options or ())[place : place + 1]) for record in passes.test]
 
 
 def _row(

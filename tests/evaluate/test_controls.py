@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pictures import bright_records, shades
+from superneurons.activations.capture import Captured
+from superneurons.activations.site import Site
+from superneurons.evaluate.controls import best_neuron, random_control, shuffled_control
+from superneurons.evaluate.pool import Part, Pool, two_parts
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.probing import probing_set
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+
+N, LAYERS, WIDTH = 120, 4, 32
+
+
+def pool_of(records: list[Record], states: np.ndarray, multiclass: str = "native") -> Pool:
+    probing = probing_set(records, balanced=False, seed=0, multiclass=multiclass)  # type: ignore[arg-type]
+    parents = np.repeat(np.arange(len(records)), len(probing.records) // len(records))
+    return Pool(probing, parents, Captured({Site(): states.astype(np.float16)}))
+
+
+@pytest.fixture(scope="module")
+def informed() -> tuple[Pool, Part]:
+    """Two of many neurons know the answer."""
+    records = bright_records(N)
+    states = np.random.default_rng(0).normal(size=(N, LAYERS, WIDTH))
+    truth = np.array([record.label == "yes" for record in records])
+    states[:, 2, [4, 9]] += np.where(truth, 2.0, -2.0)[:, None]
+    (part,) = two_parts(records[:80], records[80:])
+    return pool_of(records, states), part
+
+
+def test_the_best_neuron_stands_out_of_what_chance_gives(informed: tuple[Pool, Part]) -> None:
+    pool, part = informed
+    found = best_neuron(pool, Site(), part.train, shuffles=50, seed=0)
+    assert found is not None
+    states = pool.captured.activations[part.train].reshape(80, -1)
+    truth = np.array([pool.probing.records[i].label == "yes" for i in part.train])
+    assert found.accuracy == pytest.approx(max(np.mean((states > 0) == truth[:, None], axis=0)))
+    assert found.null_maximum < found.accuracy
+    assert 0.55 < found.null_maximum < 0.8  # the best of 128 coins in 80 tosses
+    assert found.shuffles == 50
+
+
+def test_without_anything_to_find_it_does_not() -> None:
+    records = bright_records(N)
+    states = np.random.default_rng(1).normal(size=(N, LAYERS, WIDTH))
+    found = best_neuron(pool_of(records, states), Site(), np.arange(N), shuffles=100, seed=0)
+    assert found is not None
+    assert found.accuracy < found.null_maximum + 0.03
+
+
+def test_the_sign_rule_knows_two_answers_only() -> None:
+    records = shades(24)
+    states = np.zeros((24, 1, 2))
+    assert best_neuron(pool_of(records, states), Site(), np.arange(24), shuffles=20, seed=0) is None
+    unrolled = pool_of(records, np.random.default_rng(0).normal(size=(72, 1, 2)), "unrolled")
+    assert best_neuron(unrolled, Site(), np.arange(24), shuffles=20, seed=0) is not None
+
+
+def test_controls_are_near_chance_where_few_neurons_know(
+    informed: tuple[Pool, Part], llava: VLM
+) -> None:
+    pool, part = informed
+    classifier = SuperNeuronClassifier(llava, read_out_params={"max_neurons": 2})
+    rows = pool.balanced_rows(part.train, 0)
+    classifier.fit_captured(pool.probing_set(rows), pool.at(Site(), rows))
+    test = pool.probing.records[80:]
+    answers = classifier.answer_captured(test, pool.at(Site(), part.test))
+    right = np.mean([a.label == r.label for a, r in zip(answers, test, strict=True)])
+    assert right > 0.9
+    assert random_control(classifier, pool, part, site=Site(), seed=0) < 0.75
+    assert shuffled_control(pool, [part], site=Site(), seed=0) < 0.75
