@@ -31,8 +31,8 @@ class Contestant:
     name
         As in the table.
     kind
-        What it takes to run it: the question's words, the base model, its calibrated logits, its head
-        on an earlier layer, the vision tower, some neurons, or a trained probe.
+        What it takes to run it: the question's words, the base model, its calibrated logits, its
+        head on an earlier layer, the vision tower, some neurons, or a trained probe.
     predicted
         N labels.
     ms
