@@ -57,7 +57,10 @@ class SparseAttentionVectors(FittedReadOut):
     Notes
     -----
     Mitra et al., "Enhancing Few-Shot Vision-Language Classification with Large Multimodal Model
-    Features" (arXiv 2412.00142). Ties among heads fall as in the published code.
+    Features" (arXiv 2412.00142). Ties among heads fall as in the published code, by NumPy's default
+    sort, which may rank them otherwise on another processor. Where two cosines of a head are equal
+    the first class wins: here of the sorted ones, there of the order in which they first appear.
+    Means and cosines are computed in float64, there in the model's own precision.
     """
 
     name: ClassVar[str] = "savs"

@@ -27,7 +27,8 @@ def hold_out(
     """Choose the samples to hold out: stratified by class, groups kept whole.
 
     The draw is a hash of the seed and the group's name (without groups: the sample's own values),
-    so the same samples in another order give the same split.
+    so the same samples in another order give the same split; without groups, the same columns in
+    another order give another.
 
     Parameters
     ----------

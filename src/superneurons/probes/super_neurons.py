@@ -50,7 +50,9 @@ class SuperNeurons(FittedReadOut):
     Any number of classes: one regression target for two, one per class for more, and then the
     Gaussians in the space of the targets, so that a class between two others isn't lost.
 
-    The result doesn't depend on the order of the samples.
+    The result doesn't depend on the order of the samples. It does on that of the columns: through
+    the neighbourhoods, and of equal neurons the first are kept; without groups, folds are drawn
+    from the samples' values as they stand.
 
     Parameters
     ----------
