@@ -56,7 +56,8 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         How more than two answers are told apart. ``native``: the question is asked once and the
         read-out knows all answers; options that differ from record to record are asked by letter.
         ``unrolled``: each answer is asked for by itself, as the paper does, which takes as many
-        passes. ``auto``: the first where the read-out knows more than two classes.
+        passes. ``auto``: the first where the read-out knows more than two classes. Letters may
+        be tied to their options only in deep layers: ``unrolled`` suits a small ``max_layer``.
     site : {"residual", "mlp", "heads", "vision", "projector"}, optional
         What is read (:class:`~superneurons.activations.site.Site`); by default what the read-out
         is made for: attention heads for ``savs``, else the residual stream.
