@@ -17,9 +17,9 @@ def test_one_pass_gives_activations_and_logits(vlm: VLM, monkeypatch: pytest.Mon
     runs: list[int] = []
     last_states = VLM.last_states
 
-    def counting(self: VLM, inputs: object, **options: object) -> object:
+    def counting(self: VLM, inputs: object, *kinds: object, **options: object) -> object:
         runs.append(len(inputs))  # type: ignore[arg-type]
-        return last_states(self, inputs, **options)  # type: ignore[arg-type]
+        return last_states(self, inputs, *kinds, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(VLM, "last_states", counting)
     found = run_passes(vlm, bright_records(12), bright_records(6, seed=1), batch_size=6)

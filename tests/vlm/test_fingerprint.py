@@ -77,9 +77,13 @@ def test_each_part_that_runs_counts(tmp_path: Path) -> None:
     assert len(set(found.values())) == len(found)
 
 
-def test_the_head_does_not_count(tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["norm", "head"])
+def test_norm_and_head_count_only_where_the_answer_is_read(tmp_path: Path, which: str) -> None:
     vlm = open_vlm(str(save_llava(tmp_path / "model")), device="cpu")
-    before = fingerprint(vlm, 4)
+    before, whole = fingerprint(vlm, 4), fingerprint(vlm, 4, head=True)
+    norm = vlm.model.get_submodule(vlm.family.norm)
+    changed = norm if which == "norm" else vlm.model.get_output_embeddings()  # type: ignore[operator]
     with torch.no_grad():
-        vlm.model.get_output_embeddings().weight.zero_()  # type: ignore[operator]
+        changed.weight.mul_(2)
     assert fingerprint(vlm, 4) == before
+    assert fingerprint(vlm, 4, head=True) != whole

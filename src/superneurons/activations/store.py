@@ -99,7 +99,7 @@ def capture_to_store(
         n=len(records),
         shapes={str(site): list(vlm.shape(site.kind)) for site in sites},
         batch_size=batch_size,
-        model=fingerprint(vlm, vlm.depth),
+        model=fingerprint(vlm, vlm.depth, head=_answers(sites) or words is not None),
         prompt=prompt.digest(vlm.processor),
         labels=words.labels if words else (),
     )
@@ -118,6 +118,10 @@ def capture_to_store(
         if progress is not None:
             progress(start + len(part), len(records))
     return joined(shards)
+
+
+def _answers(sites: Sequence[Site]) -> bool:
+    return any(site.position == "first_generated" for site in sites)
 
 
 def _adopt(directory: Path, plan: Plan) -> None:

@@ -54,32 +54,16 @@ def compare(
     ----------
     vlm
         The whole model.
-    probe
-        Labelled records.
-    test
-        Others to score on. Without them, ``probe`` is parted into ``folds`` by picture and group,
-        and each part is answered by what was fitted on the others.
+    probe, test
+        Labelled records, and others to score on. Without these, ``probe`` is parted into ``folds``
+        by picture and group, and each part is answered by what was fitted on the others.
     read_outs
-        Keys of :data:`superneurons.evaluate.entries.ENTRIES`; all of them by default.
+        Keys of :data:`superneurons.evaluate.entries.ENTRIES`.
     generate
         Whether the base model also generates its answers.
-    folds
-        Parts, where there are no test records.
-    batch_size
-        Records per forward pass.
-    repeats
-        Rounds of the timing.
-    shuffles
-        Label shuffles behind the null maximum.
-    seed
-        Of everything that is drawn.
-    steps
-        Shows progress.
-
-    Returns
-    -------
-    Comparison
-        Its recommendation is set.
+    batch_size, repeats, shuffles, seed, steps
+        Records per forward pass, rounds of the timing, label shuffles behind the null maximum,
+        seed of everything that is drawn, and what shows progress.
 
     Raises
     ------
@@ -93,26 +77,14 @@ def compare(
     >>> compare(open_vlm("demo"), records).recommendation.sentence  # doctest: +SKIP
     'Use Super Neurons, improved: ...'
     """
-    if test is None:
-        records, parts = list(probe), crossed_parts(probe, folds=folds, seed=seed)
-    else:
-        records, parts = [*probe, *test], two_parts(probe, test)
+    records = [*probe, *(test or ())]
+    parts = crossed_parts(probe, folds=folds, seed=seed) if test is None else two_parts(probe, test)
     contest, entries = _contest(vlm, records, parts, read_outs, batch_size, seed, steps)
     rows = Entrants(contest, shuffles)
     rows.rivals()
     if generate:
-        with steps("base model generates") as told:
-            given = generated_labels(
-                vlm, contest.base, contest.test, contest.labels, batch_size=batch_size,
-                progress=told,
-            )  # fmt: skip
-        rows.add(GENERATE, "base", Answers(given), exit_layer=vlm.n_layers)
-    with steps("fitting read-outs") as told:
-        for done, entry in enumerate(entries, start=1):
-            rows.fitted(contest.fit(entry))
-            told(done, len(entries))
-    with steps("controls"):
-        null = rows.controls()
+        rows.add(GENERATE, "base", _generated(contest, batch_size, steps), exit_layer=vlm.n_layers)
+    null = _fit_all(rows, entries, steps)
     with steps("timing") as told:
         calls = _calls(contest, rows.fits, rows.lens_layers, generate=generate)
         timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
@@ -123,6 +95,25 @@ def compare(
         "shuffles": shuffles,
     }
     return rows.comparison(timings, setting, null)
+
+
+def _generated(contest: Contest, batch_size: int, steps: Steps) -> Answers:
+    with steps("base model generates") as told:
+        given = generated_labels(
+            contest.vlm, contest.base, contest.test, contest.labels, batch_size=batch_size,
+            progress=told,
+        )  # fmt: skip
+    return Answers(given)
+
+
+def _fit_all(rows: Entrants, entries: Sequence[Entry], steps: Steps) -> dict[str, float]:
+    """Add every read-out, and return what chance gives the first."""
+    with steps("fitting read-outs") as told:
+        for done, entry in enumerate(entries, start=1):
+            rows.fitted(rows.contest.fit(entry))
+            told(done, len(entries))
+    with steps("controls"):
+        return rows.controls()
 
 
 def _contest(

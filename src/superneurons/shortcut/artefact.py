@@ -125,7 +125,7 @@ def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
             "name": vlm.name,
             "revision": vlm.revision,
             "layers": vlm.n_layers,
-            **_identity(vlm, classifier.exit_layer_),
+            **_identity(vlm, classifier.exit_layer_, site),
         },
         "prompt": {
             "order": classifier.prompt.order,
@@ -151,13 +151,13 @@ def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
     }
 
 
-def _identity(vlm: VLM, depth: int) -> dict[str, Any]:
+def _identity(vlm: VLM, depth: int, site: Site) -> dict[str, Any]:
     """What has to be the same about a model for a classifier to be its own."""
     return {
         "family": vlm.family.name,
         "dtype": str(vlm.dtype).removeprefix("torch."),
         "hidden_size": vlm.hidden_size,
-        "fingerprint": fingerprint(vlm, depth),
+        "fingerprint": fingerprint(vlm, depth, head=site.position == "first_generated"),
         "processor": processor_settings(vlm.processor),
     }
 
@@ -314,7 +314,7 @@ def _refuse_mismatch(
 ) -> None:
     vlm = classifier.vlm
     depth = classifier.exit_layer_
-    found = _identity(vlm, depth) if depth <= vlm.depth else {"layers": vlm.depth}
+    found = _identity(vlm, depth, classifier.site_) if depth <= vlm.depth else {"layers": vlm.depth}
     problems = [
         Problem(f"base_model.{name}", f"fitted on {base.get(name)!r}, this one has {value!r}")
         for name, value in found.items()

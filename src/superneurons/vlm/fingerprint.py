@@ -18,7 +18,7 @@ _SAMPLES = 64
 
 
 @torch.inference_mode()
-def fingerprint(vlm: VLM, depth: int) -> str:
+def fingerprint(vlm: VLM, depth: int, *, head: bool = False) -> str:
     """Return a SHA-256 of the parts that run up to decoder layer ``depth``.
 
     Vision tower, projector, embeddings and layers 1 … ``depth``: names, shapes and 64 values of
@@ -32,9 +32,11 @@ def fingerprint(vlm: VLM, depth: int) -> str:
         The model, whole or cut off at ``depth`` or deeper.
     depth
         Number of decoder layers that count.
+    head
+        Whether the final norm and the head count too: what reads a generated token needs them.
     """
     digest = hashlib.sha256(f"{vlm.family.name} {vlm.dtype}".encode())
-    for name, tensor in _tensors(vlm, depth):
+    for name, tensor in _tensors(vlm, depth, head):
         flat = tensor.reshape(-1)
         steps = torch.linspace(
             0, flat.numel() - 1, min(_SAMPLES, flat.numel()), dtype=torch.float64
@@ -44,13 +46,16 @@ def fingerprint(vlm: VLM, depth: int) -> str:
     return digest.hexdigest()
 
 
-def _tensors(vlm: VLM, depth: int) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(vlm: VLM, depth: int, head: bool) -> Iterator[tuple[str, torch.Tensor]]:
     paths = dict.fromkeys((*vlm.family.vision, *vlm.family.projector))
     for path in paths:
         yield from _named(path, part(vlm.model, path, family=vlm.family.name))
     yield "embeddings", cast(torch.Tensor, vlm.model.get_input_embeddings().weight)  # type: ignore[operator]
     for number, layer in enumerate(vlm.layers[:depth], start=1):
         yield from _named(f"layer.{number}", layer)
+    if head:
+        yield from _named("norm", part(vlm.model, vlm.family.norm, family=vlm.family.name))
+        yield from _named("head", vlm.model.get_output_embeddings())  # type: ignore[operator]
 
 
 def _named(prefix: str, module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
