@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,13 +89,16 @@ def compare(
     with steps("timing") as told:
         calls = _calls(contest, rows.fits, rows.lens_layers, generate=generate)
         timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
-    setting = setting_of(vlm, contest.test, repeats, seed) | {
-        "probing_records": len(parts[0].train),
-        "parts": len(parts),
+    setting = setting_of(vlm, contest.test, repeats, seed) | _searched(contest)
+    return rows.comparison(timings, setting | {"shuffles": shuffles}, null)
+
+
+def _searched(contest: Contest) -> dict[str, Any]:
+    return {
+        "probing_records": len(contest.parts[0].train),
+        "parts": len(contest.parts),
         "labels": list(contest.labels) or "each record's own options",
-        "shuffles": shuffles,
     }
-    return rows.comparison(timings, setting, null)
 
 
 def _generated(contest: Contest, batch_size: int, steps: Steps) -> Answers:

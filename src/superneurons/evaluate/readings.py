@@ -17,11 +17,11 @@ from superneurons.errors import DataError, ModelError
 from superneurons.evaluate.metrics import mean_recall
 from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.pool import two_parts
-from superneurons.evaluate.rivals import base_task, logits_of
+from superneurons.evaluate.rivals import BaseTask, base_task, logits_of
 from superneurons.evaluate.setting import setting_of
 from superneurons.probes.scores import neuron_scores
 from superneurons.probes.super_neurons import SuperNeurons
-from superneurons.shortcut.probing import probing_set
+from superneurons.shortcut.probing import ProbingSet, probing_set
 from superneurons.task.labels import DataWarning
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
@@ -124,16 +124,7 @@ def read_layers(
     which of the two passes that is.
     """
     two_parts(probe, test)
-    probing = probing_set(probe, balanced=True, seed=seed)
-    if probing.form != "direct" or len(probing.labels) != 2:
-        raise DataError(
-            "Layers are read on questions with two answers.",
-            where=", ".join(probing.labels) or "options of each record's own",
-            mend="Give a yes/no task; `superneurons compare` takes any.",
-        )
-    base = base_task(vlm, probe, probing.labels)
-    if base.words is None:
-        raise ModelError("The base model's first token says too little.", mend=base.why_not)
+    probing, base = _two_answers(vlm, probe, seed)
     sites = [Site(position=position) for position in POSITIONS]
     with steps("running the model") as told:
         both = capture(
@@ -153,6 +144,20 @@ def read_layers(
     setting = setting_of(vlm, test, 0, seed) | {"probing_records": n}
     setting.pop("timing")
     return Readings(tuple(rows), mean_recall(truth, said), setting)
+
+
+def _two_answers(vlm: VLM, probe: Sequence[Record], seed: int) -> tuple[ProbingSet, BaseTask]:
+    probing = probing_set(probe, balanced=True, seed=seed)
+    if probing.form != "direct" or len(probing.labels) != 2:
+        raise DataError(
+            "Layers are read on questions with two answers.",
+            where=", ".join(probing.labels) or "options of each record's own",
+            mend="Give a yes/no task; `superneurons compare` takes any.",
+        )
+    base = base_task(vlm, probe, probing.labels)
+    if base.words is None:
+        raise ModelError("The base model's first token says too little.", mend=base.why_not)
+    return probing, base
 
 
 def _states(vlm: VLM, both: Captured, site: Site) -> dict[int, NDArray[np.float16]]:
