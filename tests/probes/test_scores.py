@@ -35,6 +35,43 @@ def test_scores_are_those_of_scikit_learn_for_any_threshold_and_chunk(
         np.testing.assert_allclose(neuron_scores(given_X, y, "f1", **kwargs), f1)
 
 
+FEW = st.sampled_from([-1.0, -0.5, -0.0, 0.0, 0.5, 1.0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), n=st.integers(2, 9), threshold=FEW, chunk=st.integers(1, 5))
+def test_activations_on_the_threshold_say_no(data, n, threshold, chunk) -> None:
+    X = data.draw(arrays(np.float16, (n, 4), elements=FEW))
+    y = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    fired = [[a > threshold for a in column] for column in X.T.tolist()]
+    right = [sum(f == c for f, c in zip(column, y.tolist(), strict=True)) for column in fired]
+    hits = [sum(f and c for f, c in zip(column, y.tolist(), strict=True)) for column in fired]
+    accuracy = neuron_scores(X, y, threshold=threshold, chunk=chunk)
+    np.testing.assert_array_equal(accuracy, np.array(right) / n)
+    f1 = [
+        2 * hit / (sum(column) + sum(y)) if hit else 0.0
+        for hit, column in zip(hits, fired, strict=True)
+    ]
+    np.testing.assert_array_equal(neuron_scores(X, y, "f1", threshold=threshold, chunk=chunk), f1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), n=st.integers(2, 9), metric=st.sampled_from(["accuracy", "f1"]))
+def test_scores_know_no_order_and_equal_neurons_score_equally(data, n, metric) -> None:
+    X = data.draw(arrays(np.float16, (n, 4), elements=FEW))
+    y = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    X[:, 3] = 4 * X[:, 1]
+    rows = np.array(data.draw(st.permutations(range(n))))
+    columns = np.array(data.draw(st.permutations(range(4))))
+    scores = neuron_scores(X, y, metric)
+    assert scores[3] == scores[1]
+    shuffled = neuron_scores(X[rows][:, columns], y[rows], metric)
+    np.testing.assert_array_equal(shuffled, scores[columns])
+    np.testing.assert_array_equal(
+        neuron_scores(np.repeat(X, 3, axis=0), np.repeat(y, 3), metric), scores
+    )
+
+
 def test_a_threshold_between_two_float16_values_decides_as_real_numbers_do() -> None:
     below, above = np.float16(0.1), np.nextafter(np.float16(0.1), np.float16(1))
     assert float(below) < 0.1 < float(above)

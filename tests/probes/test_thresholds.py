@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,81 @@ def test_no_other_cut_is_better_and_this_one_is_as_good_as_it_says(
         achieved = balanced_accuracy_score(y, answer) if "b" in metric else np.mean(answer == y)
         assert achieved == pytest.approx(cuts.scores[d])
     assert signed or (cuts.polarities == 1).all()
+
+
+FEW = st.sampled_from([-2.0, -0.5, -0.0, 0.0, 0.5, 3.0])
+
+
+def first_best(column, y, metric, signed):
+    """Score, threshold and polarity by counting: cuts from the lowest up, "yes" above first."""
+    values = sorted({float(value) + 0.0 for value in column})
+    ends = [values[0] - 1, *values, values[-1] + 1]
+    places = list(range(len(ends) - 1))
+    n_yes, n_no = sum(y), len(y) - sum(y)
+    best = (Fraction(-1), 0.0, 0.0, 0)
+    for polarity in (1, -1) if signed else (1,):
+        for place in places:
+            low, high = ends[place], ends[place + 1]
+            says = [(value >= high) == (polarity == 1) for value in column.tolist()]
+            yes = sum(said and right for said, right in zip(says, y, strict=True))
+            no = sum(not said and not right for said, right in zip(says, y, strict=True))
+            score = Fraction(yes + no, len(y))
+            if metric == "balanced_accuracy":
+                score = (Fraction(yes, n_yes) + Fraction(no, n_no)) / 2
+            if score > best[0]:
+                best = (
+                    score,
+                    -np.inf if place == 0 else low,
+                    np.inf if place == places[-1] else high,
+                    polarity,
+                )
+    return best
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+@settings(max_examples=60, deadline=None)
+@given(
+    data=st.data(),
+    n=st.integers(2, 10),
+    signed=st.booleans(),
+    dtype=st.sampled_from([np.float16, np.float32, np.float64]),
+)
+def test_of_equal_activations_and_equal_cuts_the_choice_is_the_first(
+    metric, data, n, signed, dtype
+) -> None:
+    X = data.draw(arrays(dtype, (n, 3), elements=FEW))
+    y = data.draw(st.lists(st.booleans(), min_size=n, max_size=n))
+    y[:2] = False, True
+    cuts = best_cuts(X, y, metric, signed=signed, chunk=2)
+    for d in range(3):
+        score, low, high, polarity = first_best(X[:, d], y, metric, signed)
+        assert cuts.scores[d] == pytest.approx(float(score), rel=1e-12)
+        assert cuts.polarities[d] == polarity
+        if np.isfinite(low) and np.isfinite(high):
+            assert cuts.thresholds[d] == (low + high) / 2
+        assert low < cuts.thresholds[d] < high
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), n=st.integers(2, 10))
+def test_what_a_cut_is_worth_hangs_on_order_alone(data, n) -> None:
+    X = data.draw(arrays(np.float16, (n, 2), elements=FEW))
+    y = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    y[:2] = False, True
+    plain = best_cuts(X, y)
+    # Stretched, turned over, with the answers exchanged, in another order: the same cuts.
+    np.testing.assert_array_equal(best_cuts(X**3 + X, y).scores, plain.scores)
+    np.testing.assert_array_equal(best_cuts(-X, y).scores, plain.scores)
+    np.testing.assert_array_equal(best_cuts(X, ~y).scores, plain.scores)
+    assert (plain.scores >= best_cuts(X, y, signed=False).scores).all()
+    order = np.array(data.draw(st.permutations(range(n))))
+    shuffled = best_cuts(X[order], y[order])
+    for part in ("scores", "thresholds", "polarities"):
+        np.testing.assert_array_equal(getattr(shuffled, part), getattr(plain, part))
+    # Every sample twice is every count twice.
+    np.testing.assert_array_equal(
+        best_cuts(np.repeat(X, 2, 0), np.repeat(y, 2)).scores, plain.scores
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

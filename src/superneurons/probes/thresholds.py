@@ -71,6 +71,7 @@ def best_cuts(
     -----
     Activations become integers in the same order, with the label as the lowest bit: sorting whole
     numbers is several times as fast and takes the labels along. Scores are running sums.
+    Of equally good cuts the lowest is taken, and "yes" below it only where that is better.
 
     Examples
     --------
