@@ -144,7 +144,7 @@ def compare_task(train: Part, test: Part, layers: list[int], options: Any) -> di
 
 
 def points(share: float, sign: str = "+") -> str:
-    return f"{100 * share:{sign}.1f}"
+    return f"{round(100 * share, 1) + 0.0:{sign}.1f}"  # never -0.0
 
 
 def cells(summary: dict[str, Any]) -> list[str]:

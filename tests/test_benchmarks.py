@@ -153,6 +153,11 @@ def test_layers_are_summed_up_with_their_worst() -> None:
     assert (found["significantly worse"], found["significantly better"]) == (1, 1)
     assert layer_by_layer.cells(found) == ["4", "-0.5", "-2.0", "-10.0", "75 %"]
     assert layer_by_layer.cells(layer_by_layer.over_layers([]))[0] == "0"
+    assert [layer_by_layer.points(share) for share in (-1e-9, 0.1, -0.1)] == [
+        "+0.0",
+        "+10.0",
+        "-10.0",
+    ]
 
 
 def test_layer_by_layer_walks_from_task_to_markdown(llava_path, tmp_path, capsys) -> None:
