@@ -4,8 +4,8 @@
 
 What `superneurons compare --task` measures, for many tasks: a line per task with the balanced
 accuracy (95 % interval) of the base model, raw and calibrated, and of every read-out, then the
-recommendations. The JSON holds all rows of all tasks. Tasks run side by side with --jobs, so that
-times mean nothing and are left out of the table.
+recommendations. The JSON holds all rows of all tasks. Nothing is timed, since tasks run side by
+side with --jobs: the recommendations go by accuracy and by what is simplest.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def run(task: str, options: argparse.Namespace) -> dict[str, Any]:
         vlm,
         make_task(task, n=options.probe, split="probe", sprites=sprites, seed=options.seed),
         make_task(task, n=options.test, split="test", sprites=sprites, seed=options.seed),
-        generate=False, batch_size=options.batch_size, repeats=1, seed=options.seed,
+        generate=False, batch_size=options.batch_size, repeats=0, seed=options.seed,
     )  # fmt: skip
     print(f"{task} done", file=sys.stderr, flush=True)
     return {"task": task, **found.as_dict()}

@@ -66,7 +66,8 @@ def plain_scores(X: Activations, y: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Compare all at once, and count."""
     tensor = as_tensor(X)
     right = (tensor > 0) == torch.from_numpy(y).to(tensor.device)[:, None]
-    return right.sum(dim=0).double().div(len(y)).cpu().numpy()
+    # Divided on the CPU: a GPU multiplies by the reciprocal, which can differ in the last bit.
+    return right.sum(dim=0).cpu().double().div(len(y)).numpy()
 
 
 def sorted_scores(X: Activations, y: NDArray[np.bool_], chunk: int = 1024) -> NDArray[np.float64]:
@@ -86,7 +87,7 @@ def sorted_scores(X: Activations, y: NDArray[np.bool_], chunk: int = 1024) -> ND
         won[:, :-1] *= values[:, 1:] != values[:, :-1]
         right = won + positive.sum()
         best = torch.maximum(right.amax(dim=1), len(y) - right.amin(dim=1))
-        found.append(best.double().div(len(y)).cpu().numpy())
+        found.append(best.cpu().double().div(len(y)).numpy())
     return np.concatenate(found)
 
 

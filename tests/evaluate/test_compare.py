@@ -12,6 +12,7 @@ from superneurons.evaluate.compare import compare
 from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison, Row
 from superneurons.evaluate.entries import ENTRIES
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
 OURS = "Super Neurons, improved"
@@ -199,3 +200,37 @@ def test_what_is_in_both_sets_is_refused_before_the_model_runs(llava: VLM) -> No
         compare(llava, probe, probe[:4])
     with pytest.raises(DataError, match="Unknown read-outs"):
         compare(llava, probe, bright_records(6, seed=1), read_outs=["svm"])
+
+
+def test_without_rounds_nothing_is_timed(llava: VLM) -> None:
+    found = compare(
+        llava, bright_records(24), bright_records(12, seed=1), repeats=0, shuffles=20,
+        read_outs=["super-neurons"],
+    )  # fmt: skip
+    assert all(row.timing is None for row in found.rows)
+    assert found.recommendation is not None
+    assert "fast" not in found.recommendation.sentence
+
+
+def test_two_questions_on_a_picture_are_no_contradiction_where_only_pictures_are_seen(
+    llava: VLM,
+) -> None:
+    """Warnings are errors here: the same picture with another answer must not give one."""
+    probe, test = (
+        [
+            replace(record, question=question, label=label)
+            for record in bright_records(n, seed=seed)
+            for question, label in (("Is it?", str(record.label)), ("Is it not?", _other(record)))
+        ]
+        for n, seed in ((16, 0), (8, 1))
+    )
+    found = compare(
+        llava, probe, test, repeats=0, shuffles=20, generate=False, read_outs=["paper", "vision"]
+    )
+    scores = rows_of(found)["vision-only logistic probe"].scores
+    assert scores is not None
+    assert scores.balanced_accuracy == 0.5
+
+
+def _other(record: Record) -> str:
+    return "no" if record.label == "yes" else "yes"

@@ -35,7 +35,7 @@ def compare(
         bool, typer.Option(help="Let the base model also generate its answers.")
     ] = True,
     shuffles: Annotated[int, typer.Option(min=20, help="Label shuffles of the null.")] = 200,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds of the timing.")] = 5,
+    repeats: Annotated[int, typer.Option(min=0, help="Rounds of the timing; 0 for none.")] = 5,
     batch_size: options.BatchSize = 8,
     seed: options.Seed = 0,
     device: options.Device = "auto",

@@ -108,13 +108,15 @@ def _print_notes(console: Console, found: Comparison) -> None:
             console.print(f"{row.name}: {row.note}", highlight=False)
     for name, value in found.null.items():
         console.print(f"{name.replace('_', ' ')}: {value:.1%}", highlight=False)
-    setting = found.setting
+    setting, rounds = found.setting, found.setting["timing"]["rounds"]
+    times = (
+        f" Times: medians of {rounds} rounds, one record at a time "
+        f"({setting['timing']['counted']})."
+    )
     console.print(
         f"{setting['test_records']} test records; {setting['model']} with {setting['layers']} "
         f"layers, {setting['dtype']} on {setting['device']} with {setting['threads']} threads, "
-        f"{setting['prompt_tokens']} prompt tokens. Times: medians of "
-        f"{setting['timing']['rounds']} rounds, one record at a time "
-        f"({setting['timing']['counted']}).",
+        f"{setting['prompt_tokens']} prompt tokens.{times if rounds else ''}",
         highlight=False,
     )
 

@@ -19,7 +19,7 @@ from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.pool import Part, Pool, crossed_parts, two_parts
 from superneurons.evaluate.rivals import base_task, generated_labels, logits_of
 from superneurons.evaluate.setting import setting_of
-from superneurons.evaluate.timing import time_together
+from superneurons.evaluate.timing import Timing, time_together
 from superneurons.shortcut.form import Form, as_asked
 from superneurons.shortcut.probing import ProbingSet, probing_set
 from superneurons.task.record import Record
@@ -63,8 +63,9 @@ def compare(
     generate
         Whether the base model also generates its answers.
     batch_size, repeats, shuffles, seed, steps
-        Records per forward pass, rounds of the timing, label shuffles behind the null maximum,
-        seed of everything that is drawn, and what shows progress.
+        Records per forward pass, rounds of the timing (0: no times, and advice without them),
+        label shuffles behind the null maximum, seed of everything that is drawn, and what shows
+        progress.
 
     Raises
     ------
@@ -86,11 +87,15 @@ def compare(
     if generate:
         rows.add(GENERATE, "base", _generated(contest, batch_size, steps), exit_layer=vlm.n_layers)
     null = _fit_all(rows, entries, steps)
-    with steps("timing") as told:
-        calls = _calls(contest, rows.fits, rows.lens_layers, generate=generate)
-        timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
+    timings = _timed(rows, repeats, steps, generate=generate) if repeats else {}
     setting = setting_of(vlm, contest.test, repeats, seed) | _searched(contest)
     return rows.comparison(timings, setting | {"shuffles": shuffles}, null)
+
+
+def _timed(rows: Entrants, repeats: int, steps: Steps, *, generate: bool) -> dict[str, Timing]:
+    calls = _calls(rows.contest, rows.fits, rows.lens_layers, generate=generate)
+    with steps("timing") as told:
+        return time_together(calls, repeats=repeats, device=rows.contest.vlm.device, progress=told)
 
 
 def _searched(contest: Contest) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from superneurons.evaluate.pool import Part, Pool
 from superneurons.evaluate.rivals import BaseTask, text_only_labels
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.form import Form
+from superneurons.task.labels import DataWarning
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
@@ -202,7 +204,11 @@ class Contest:
             self.vlm, read_out=entry.read_out, read_out_params=dict(entry.params) or None,
             site=entry.site.kind, position=entry.site.position, random_state=self.seed,
         )  # fmt: skip
-        return classifier.fit_captured(pool.probing_set(rows), pool.at(entry.site, rows))
+        with warnings.catch_warnings():
+            if entry.site.sees_only_pictures:
+                # Two questions on one picture look the same there: what such a site cannot know.
+                warnings.simplefilter("ignore", DataWarning)
+            return classifier.fit_captured(pool.probing_set(rows), pool.at(entry.site, rows))
 
     def _shares(
         self, rows: Sequence[Mapping[str, float]], records: Sequence[Record]

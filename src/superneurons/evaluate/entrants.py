@@ -120,7 +120,8 @@ class Entrants:
         """
         contest = self.contest
         first = next(e.answers for e in self.entrants if e.name == self.fits[0].entry.name)
-        timings = {**timings, **({CALIBRATED: timings[FIRST_TOKEN]} if contest.base.words else {})}
+        if FIRST_TOKEN in timings and contest.base.words is not None:
+            timings = {**timings, CALIBRATED: timings[FIRST_TOKEN]}
         rows = tuple(self._row(entrant, first, timings) for entrant in self.entrants)
         truth, _, classes = as_classes(contest.test, [""] * len(contest.test), contest.labels)
         contestants = [
