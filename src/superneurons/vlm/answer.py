@@ -86,7 +86,13 @@ def generate_answers(vlm: VLM, inputs: Inputs, *, max_new_tokens: int = 16) -> l
         From :meth:`VLM.encode` with ``padding_side="left"``.
     max_new_tokens
         Longest answer.
+
+    Raises
+    ------
+    ModelError
+        When the model was cut off.
     """
+    vlm.require_whole("text")
     tokens = cast(Any, vlm.model).generate(
         **inputs.tensors,
         max_new_tokens=max_new_tokens,

@@ -34,7 +34,14 @@ def fingerprint(vlm: VLM, depth: int, *, head: bool = False) -> str:
         Number of decoder layers that count.
     head
         Whether the final norm and the head count too: what reads a generated token needs them.
+
+    Raises
+    ------
+    ModelError
+        When the head counts, and the model was cut off.
     """
+    if head:
+        vlm.require_whole("answer of its head")
     digest = hashlib.sha256(f"{vlm.family.name} {vlm.dtype}".encode())
     for name, tensor in _tensors(vlm, depth, head):
         flat = tensor.reshape(-1)

@@ -172,6 +172,26 @@ class VLM:
         """
         return replace(self, model=truncate(self.model, self.family, depth))
 
+    def require_whole(self, what: str) -> None:
+        """Refuse to go on with a model that was cut off.
+
+        Parameters
+        ----------
+        what
+            What only the whole model gives: ``logits``.
+
+        Raises
+        ------
+        ModelError
+            When it runs fewer decoder layers than there are.
+        """
+        if self.depth < self.n_layers:
+            raise ModelError(
+                f"A model cut off after layer {self.depth} of {self.n_layers} gives no {what}.",
+                where=f"layer {self.depth}",
+                mend="Ask the whole model.",
+            )
+
     def encode(
         self,
         records: Sequence[Record],
@@ -264,13 +284,16 @@ class VLM:
             When logits are asked of a model that was cut off: only the whole one has any; or when
             the model lacks the part that is to be read.
         """
-        if logits and self.depth < self.n_layers:
-            raise ModelError(
-                f"A model cut off after layer {self.depth} of {self.n_layers} gives no logits.",
-                where=f"layer {self.depth}",
-                mend="Ask the whole model.",
-            )
+        if logits:
+            self.require_whole("logits")
         only_pictures = set(kinds) <= set(PICTURE_KINDS)
+        if not only_pictures and not self.depth:
+            raise ModelError(
+                f"A model opened without decoder layers has no site but those of pictures: "
+                f"{', '.join(PICTURE_KINDS)}.",
+                where=", ".join(kinds),
+                mend="Open the model with as many layers as are read (depth), or with all.",
+            )
         rows, last = torch.arange(len(inputs), device=self.device), inputs.last.to(self.device)
         with (
             self._lock,

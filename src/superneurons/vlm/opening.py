@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from superneurons.errors import ModelError, Problem, ResourceError
+from superneurons.errors import ModelError, Problem, ResourceError, SuperNeuronsError
 from superneurons.vlm.family import Family, family_of
 from superneurons.vlm.model import VLM
+from superneurons.vlm.partial import check_depth, first_layers, map_tensors
 from superneurons.vlm.processor import load_processor
-from superneurons.vlm.source import Source, check_memory, locate
+from superneurons.vlm.source import Source, check_complete, check_memory, locate
 
 __all__ = ["open_vlm"]
 
@@ -20,6 +23,7 @@ _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch
 def open_vlm(
     name: str,
     *,
+    depth: int | None = None,
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
@@ -31,6 +35,10 @@ def open_vlm(
     ----------
     name
         ``demo`` for the embedded model, a local directory, or a hub id.
+    depth
+        How many decoder layers to open, all by default. With fewer, the files and tensors that
+        only later layers, the final norm or the head need are neither read nor downloaded, and
+        the model is as :meth:`VLM.truncated` leaves it. With 0, only pictures can be read.
     revision
         Branch, tag or commit on the hub.
     dtype
@@ -45,7 +53,8 @@ def open_vlm(
     ModelNotFoundError
         When there is no such model, or no network to fetch it.
     ModelError
-        When its family is not supported, or its files are incomplete or damaged.
+        When its family is not supported, its files are incomplete or damaged, or it has fewer
+        layers than ``depth``.
     ResourceError
         When it doesn't fit into memory; the message says how much it takes.
 
@@ -58,23 +67,59 @@ def open_vlm(
     source = locate(name, revision=revision, trust_remote_code=trust_remote_code)
     family = family_of(source.config.model_type)
     number = _dtype(dtype, where, source.config)
-    if where.type == "cpu":
-        check_memory(source, bytes_each=number.itemsize)
-    options = {"revision": source.revision or revision, "trust_remote_code": trust_remote_code}
-    model = _load(source, family, number, options).to(where).eval()
+    options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
+    layers = check_depth(source, depth or 0)
+    with _explained(source):
+        if depth is None or depth == layers:
+            model = _whole(source, family, number, where, options)
+        else:
+            model = _part(source, family, number, where, depth)
+        model = model.to(where).eval()
     processor = load_processor(source.path, family, source.config, **options)
-    vlm = VLM(model, processor, family, name, n_layers=0, revision=source.revision)
-    return _checked(vlm, source.config)
+    vlm = VLM(model, processor, family, name, n_layers=layers, revision=source.revision)
+    return _checked(vlm, source.config, layers if depth is None else depth)
 
 
-def _load(source: Source, family: Family, dtype: torch.dtype, options: dict[str, Any]) -> Any:
+def _whole(
+    source: Source, family: Family, dtype: torch.dtype, device: torch.device, options: Any
+) -> Any:
     import transformers
+
+    check_complete(source)
+    if device.type == "cpu":
+        check_memory(source, bytes_each=dtype.itemsize)
+    model, report = getattr(transformers, family.model_class).from_pretrained(
+        source.path,
+        dtype=dtype,
+        ignore_mismatched_sizes=True,  # they are refused below, by name
+        output_loading_info=True,
+        **options,
+    )
+    _refuse_missing(source, report)
+    return model
+
+
+def _part(
+    source: Source, family: Family, dtype: torch.dtype, device: torch.device, depth: int
+) -> Any:
+    tensors = map_tensors(source, family, depth)
+    if device.type == "cpu":
+        numbers = sum(tensor.numel() for tensor in tensors.values())
+        check_memory(source, bytes_each=dtype.itemsize, numbers=numbers)
+    model, report = first_layers(source.config, family, depth, tensors, dtype)
+    _refuse_missing(source, report)
+    return model
+
+
+@contextmanager
+def _explained(source: Source) -> Iterator[None]:
+    """Say of which checkpoint it is that loading failed, and what to do."""
     from safetensors import SafetensorError
 
     try:
-        model, report = getattr(transformers, family.model_class).from_pretrained(
-            source.path, dtype=dtype, output_loading_info=True, **options
-        )
+        yield
+    except SuperNeuronsError:
+        raise
     except (MemoryError, torch.cuda.OutOfMemoryError) as error:
         raise ResourceError(
             f"{source.name!r} doesn't fit into memory: {error}",
@@ -87,32 +132,36 @@ def _load(source: Source, family: Family, dtype: torch.dtype, options: dict[str,
             where=source.path,
             mend="Download or save the checkpoint again; only safetensors weights are read.",
         ) from error
-    # transformers would go on with random numbers in their place
-    missing = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
-    if missing:
+
+
+def _refuse_missing(source: Source, report: Any) -> None:
+    """Refuse a model that transformers would have filled up with random numbers."""
+    problems = [Problem(name, "missing") for name in sorted(report["missing_keys"])]
+    problems += [
+        Problem(name, f"has shape {tuple(stored)}, not {tuple(wanted)}")
+        for name, stored, wanted in sorted(report["mismatched_keys"])
+    ]
+    if problems:
         raise ModelError(
             f"The checkpoint of {source.name!r} lacks weights that its configuration asks for.",
-            problems=[Problem(name, "missing, or of another shape") for name in missing],
+            problems=problems,
             mend="Download or save the checkpoint again, with the configuration it belongs to.",
         )
-    return model
 
 
-def _checked(vlm: VLM, config: Any) -> VLM:
+def _checked(vlm: VLM, config: Any, depth: int) -> VLM:
     """Check that the family's description fits this model, so that nothing reads the wrong part."""
-    text = config.get_text_config()
-    if len(vlm.layers) != text.num_hidden_layers or vlm.hidden_size != text.hidden_size:
+    width = config.get_text_config().hidden_size
+    if vlm.depth != depth or vlm.hidden_size != width:
         raise ModelError(
-            f"{vlm.name!r} has {len(vlm.layers)} decoder layers of width {vlm.hidden_size}, but "
-            f"its configuration says {text.num_hidden_layers} of {text.hidden_size}.",
+            f"{vlm.name!r} has {vlm.depth} decoder layers of width {vlm.hidden_size}, but "
+            f"its configuration says {depth} of {width}.",
             where=f"{vlm.family.layers} against config.json",
             mend="The checkpoint is not what it says it is: save or download it again.",
         )
     for parameter in vlm.model.parameters():
         parameter.requires_grad_(False)
-    return VLM(
-        vlm.model, vlm.processor, vlm.family, vlm.name, len(vlm.layers), revision=vlm.revision
-    )
+    return vlm
 
 
 def _device(name: str) -> torch.device:

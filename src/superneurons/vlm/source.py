@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from superneurons.errors import ModelError, ModelNotFoundError, Problem, ResourceError
 
-__all__ = ["Source", "check_memory", "locate"]
+__all__ = ["Source", "check_complete", "check_memory", "fetch", "locate", "weight_map"]
 
 _SPARE = 1.15  # what a load takes beside the weights themselves
+_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def locate(name: str, *, revision: str | None = None, trust_remote_code: bool = 
     ModelNotFoundError
         When it is nowhere, or the hub cannot be reached.
     ModelError
-        When its configuration cannot be read, or shards of its weights are missing.
+        When its configuration cannot be read.
     """
     from transformers import AutoConfig
 
@@ -55,11 +57,13 @@ def locate(name: str, *, revision: str | None = None, trust_remote_code: bool = 
 
         path = str(demo_model_path())
     if _is_local(path):
-        path = str(Path(path).expanduser())
+        path, commit = str(Path(path).expanduser()), None
         _check_directory(Path(path))
+    else:
+        commit = _commit(name, revision)
     try:
         config = AutoConfig.from_pretrained(
-            path, revision=revision, trust_remote_code=trust_remote_code
+            path, revision=commit, trust_remote_code=trust_remote_code
         )
     except OSError as error:
         raise _not_found(name) from error
@@ -69,13 +73,24 @@ def locate(name: str, *, revision: str | None = None, trust_remote_code: bool = 
             where=f"{name}: config.json",
             mend="Use a vision-language model that the installed transformers knows.",
         ) from error
-    return Source(name, path, config, getattr(config, "_commit_hash", None))
+    return Source(name, path, config, commit)
 
 
 def _is_local(path: str) -> bool:
     """Tell a path from a hub id: it exists, or is written as one."""
     expanded = Path(path).expanduser()
     return expanded.exists() or path.startswith((".", "/", "~")) or path.count("/") > 1
+
+
+def _commit(name: str, revision: str | None) -> str | None:
+    """Return the commit of a hub model, so that all of its files are those of one commit."""
+    import huggingface_hub
+
+    try:
+        file = Path(huggingface_hub.hf_hub_download(name, "config.json", revision=revision))
+    except (OSError, ValueError) as error:  # ValueError: it can be no id
+        raise _not_found(name) from error
+    return file.parent.name if file.parent.parent.name == "snapshots" else revision
 
 
 def _check_directory(path: Path) -> None:
@@ -87,25 +102,95 @@ def _check_directory(path: Path) -> None:
             where=str(path),
             mend="Give the directory that save_pretrained wrote, a hub id, or 'demo'.",
         )
-    problems = [
-        Problem(f"{path.name}/{shard}", "missing or empty")
-        for shard in _shards(path)
-        if not (path / shard).is_file() or (path / shard).stat().st_size == 0
-    ]
-    if problems:
-        raise ModelError(
-            f"The weights in {str(path)!r} are not complete.",
-            problems=problems,
-            mend="Finish the download, or copy the missing files.",
-        )
+
+
+def check_complete(source: Source) -> None:
+    """Make sure that all weights of a local checkpoint are there; the hub's are fetched later.
+
+    Raises
+    ------
+    ModelError
+        Lists every file that is missing or empty; or when the list of shards cannot be read.
+    """
+    path = Path(source.path)
+    if path.is_dir():
+        fetch(source, _shards(path))
+
+
+def fetch(source: Source, files: Iterable[str]) -> dict[str, Path]:
+    """Return where files of a checkpoint are, downloading those that are not here yet.
+
+    Raises
+    ------
+    ModelError
+        Lists every file that is missing or empty.
+    ModelNotFoundError
+        When the hub refuses.
+    """
+    found = {file: _file(source, file) for file in files}
+    missing = [file for file, path in found.items() if path is None]
+    if missing:
+        raise _incomplete(source, missing)
+    return {file: path for file, path in found.items() if path is not None}
+
+
+def weight_map(source: Source) -> dict[str, str]:
+    """Return which file of a checkpoint holds each tensor, by the names they have there.
+
+    Raises
+    ------
+    ModelError
+        When there are no safetensors weights, or the list of shards cannot be read.
+    ModelNotFoundError
+        When the hub refuses.
+    """
+    from safetensors import safe_open
+
+    single = _file(source, _SINGLE)  # it comes before a list of shards to transformers, too
+    if single is not None:
+        with safe_open(single, framework="pt") as file:
+            return dict.fromkeys(file.keys(), _SINGLE)
+    index = _file(source, _INDEX)
+    if index is None:
+        raise _incomplete(source, [_SINGLE])
+    return _weight_map(index)
+
+
+def _file(source: Source, name: str) -> Path | None:
+    path = Path(source.path)
+    if path.is_dir():
+        file = path / name
+        return file if file.is_file() and file.stat().st_size else None
+    import huggingface_hub
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return Path(huggingface_hub.hf_hub_download(source.path, name, revision=source.revision))
+    except EntryNotFoundError:  # also what is neither cached nor to be had offline
+        return None
+    except OSError as error:
+        raise _not_found(source.name) from error
+
+
+def _incomplete(source: Source, missing: Iterable[str]) -> ModelError:
+    return ModelError(
+        f"The weights in {source.path!r} are not complete.",
+        problems=[
+            Problem(f"{Path(source.path).name}/{name}", "missing or empty") for name in missing
+        ],
+        mend="Finish the download, or copy the missing files.",
+    )
 
 
 def _shards(path: Path) -> list[str]:
-    index = path / "model.safetensors.index.json"
-    if not index.is_file():
-        return ["model.safetensors"]
+    index = path / _INDEX
+    return sorted(set(_weight_map(index).values())) if index.is_file() else [_SINGLE]
+
+
+def _weight_map(index: Path) -> dict[str, str]:
     try:
-        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        found = json.loads(index.read_text())["weight_map"]
+        return {str(name): Path(file).as_posix() for name, file in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"The list of shards cannot be read: {error!r}",
@@ -123,20 +208,24 @@ def _not_found(name: str) -> ModelNotFoundError:
     )
 
 
-def check_memory(source: Source, *, bytes_each: int) -> None:
+def check_memory(source: Source, *, bytes_each: int, numbers: float | None = None) -> None:
     """Refuse to load what doesn't fit, before loading it.
+
+    Parameters
+    ----------
+    source
+        Where it comes from.
+    bytes_each
+        Size of a number in memory.
+    numbers
+        How many numbers are loaded; by default all of a local checkpoint.
 
     Raises
     ------
     ResourceError
-        When a local checkpoint needs more memory than the machine has free.
+        When they need more memory than the machine has free.
     """
-    path = Path(source.path)
-    needed = sum(
-        (path / shard).stat().st_size for shard in (_shards(path) if path.is_dir() else ())
-    )
-    stored = {"float32": 4}.get(str(getattr(source.config, "dtype", "")).removeprefix("torch."), 2)
-    needed = int(needed * bytes_each / stored * _SPARE)
+    needed = int((_numbers(source) if numbers is None else numbers) * bytes_each * _SPARE)
     free = _free_memory()
     if free is not None and needed > free:
         raise ResourceError(
@@ -145,6 +234,13 @@ def check_memory(source: Source, *, bytes_each: int) -> None:
             where=source.path,
             mend="Free memory, load it in float16 (dtype='float16'), or use a smaller model.",
         )
+
+
+def _numbers(source: Source) -> float:
+    path = Path(source.path)
+    shards = _shards(path) if path.is_dir() else ()
+    stored = {"float32": 4}.get(str(getattr(source.config, "dtype", "")).removeprefix("torch."), 2)
+    return sum((path / shard).stat().st_size for shard in shards) / stored
 
 
 def _free_memory() -> int | None:

@@ -76,8 +76,9 @@ def shape_of(model: nn.Module, family: Family, kind: Kind) -> tuple[int, int]:
     if kind == "projector":
         return 1, hidden
     modules = [tap.module for tap in _taps(model, family, kind)]
-    width = hidden if kind == "residual" else int(cast(Any, modules[0]).in_features)
-    return len(modules), width
+    if kind == "residual" or not modules:  # none where only pictures are read
+        return len(modules), hidden if kind == "residual" else 0
+    return len(modules), int(cast(Any, modules[0]).in_features)
 
 
 def _taps(model: nn.Module, family: Family, kind: Kind) -> list[_Tap]:

@@ -1,0 +1,164 @@
+"""Load only what a model needs to run its first decoder layers.
+
+Weights are mapped into memory, not read: a tensor that isn't asked for costs nothing, and a file
+that holds none of those asked for is never opened, nor downloaded. ``transformers`` is handed the
+tensors (``state_dict``), so that what it knows about the names and layouts of older checkpoints
+holds here too.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from superneurons.errors import ModelError
+from superneurons.vlm.family import Family, part
+from superneurons.vlm.source import Source, fetch, weight_map
+
+__all__ = ["check_depth", "first_layers", "map_tensors"]
+
+
+def check_depth(source: Source, depth: int) -> int:
+    """Return the number of decoder layers of the whole model.
+
+    Raises
+    ------
+    ModelError
+        When ``depth`` is more than that, or negative.
+    """
+    layers = int(source.config.get_text_config().num_hidden_layers)
+    if not 0 <= depth <= layers:
+        raise ModelError(
+            f"Cannot open the first {depth} decoder layers of {source.name!r}: it has {layers}.",
+            where=f"{source.name}: config.json: num_hidden_layers",
+            mend=f"Choose a depth from 0 to {layers}; or use another model: a classifier that "
+            "needs more layers was not fitted on this one.",
+        )
+    return layers
+
+
+def map_tensors(source: Source, family: Family, depth: int) -> dict[str, torch.Tensor]:
+    """Map the tensors that the first decoder layers need, from the files that hold them.
+
+    Parameters
+    ----------
+    source
+        A local checkpoint or one of the hub, in one file or in shards.
+    family
+        Where a model's parts are.
+    depth
+        How many decoder layers are kept.
+
+    Returns
+    -------
+    dict
+        Tensors by the names they have in the checkpoint: all but those of deeper layers, of the
+        final norm and of the head. Their values are read from disk when they are first used.
+
+    Raises
+    ------
+    ModelError
+        When a file that holds one of them is missing, or the list of shards cannot be read.
+    """
+    from safetensors import safe_open
+
+    kept = _keeper(family, depth)
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, file in weight_map(source).items():
+        if kept(name):
+            names[file].append(name)
+    tensors = {}
+    for file, path in fetch(source, names).items():
+        with safe_open(path, framework="pt") as opened:
+            tensors.update({name: opened.get_tensor(name) for name in names[file]})
+    return tensors
+
+
+def _keeper(family: Family, depth: int) -> Callable[[str], bool]:
+    """Tell by its name in the checkpoint whether a tensor is needed.
+
+    A name that isn't understood is kept: it costs a look into its file, and nothing else.
+    """
+    # "model.language_model.layers.0", but "language_model.model.layers.0" in older checkpoints
+    decoder = rf"(?:^|\.){re.escape(family.decoder.rpartition('.')[2])}\.(?:model\.)?"
+    layer = re.compile(rf"{decoder}layers\.(\d+)\.")
+    last = re.compile(rf"{decoder}{re.escape(family.norm.rpartition('.')[2])}\.|(?:^|\.)lm_head\.")
+
+    def kept(name: str) -> bool:
+        found = layer.search(name)
+        return int(found[1]) < depth if found else not last.search(name)
+
+    return kept
+
+
+def first_layers(
+    config: Any,
+    family: Family,
+    depth: int,
+    tensors: Mapping[str, torch.Tensor],
+    dtype: torch.dtype,
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Build a model of the first decoder layers, without final norm and head.
+
+    Parameters
+    ----------
+    config
+        The whole model's.
+    family
+        Where its parts are, and the class that holds them.
+    depth
+        How many decoder layers are kept.
+    tensors
+        From :func:`map_tensors`.
+    dtype
+        What they are converted to.
+
+    Returns
+    -------
+    Module, dict
+        The model, and what ``transformers`` reports: ``missing_keys``, ``mismatched_keys``, which
+        it fills with random numbers.
+    """
+    import transformers
+
+    config = _shortened(config, depth)
+    with torch.device("meta"):
+        model = getattr(transformers, family.model_class)(config)
+    trunk = part(model, family.trunk, family=family.name)
+    trunk, report = type(trunk).from_pretrained(  # type: ignore[attr-defined]
+        None,
+        config=config,
+        state_dict={**tensors, **_placeholder(model, family)},
+        dtype=dtype,
+        ignore_mismatched_sizes=True,  # it is reported
+        output_loading_info=True,
+    )
+    for name, _ in list(model.named_children()):
+        if name != family.trunk.partition(".")[0]:
+            setattr(model, name, None)  # the head
+    model.set_submodule(family.trunk, trunk)
+    model.set_submodule(family.norm, nn.Identity())
+    return model.eval(), report
+
+
+def _shortened(config: Any, depth: int) -> Any:
+    config = copy.deepcopy(config)
+    text = config.get_text_config()
+    if getattr(text, "layer_types", None):
+        text.layer_types = text.layer_types[:depth]
+    text.num_hidden_layers = depth
+    return config
+
+
+def _placeholder(model: nn.Module, family: Family) -> dict[str, torch.Tensor]:
+    """The final norm would be reported as missing; it goes away after the load."""
+    norm = part(model, family.norm, family=family.name)
+    return {
+        f"{family.norm}.{name}": torch.zeros(value.shape) for name, value in norm.named_parameters()
+    }
