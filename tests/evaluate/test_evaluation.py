@@ -47,6 +47,22 @@ def test_without_rivals_the_whole_model_does_not_run(
     assert "base model, first token" not in [row.name for row in found.rows]
 
 
+def test_the_whole_model_is_opened_for_rivals_alone(llava_path: Path, tmp_path: Path) -> None:
+    fitted = SuperNeuronClassifier(str(llava_path), device="cpu", max_layer=1)
+    fitted.fit(bright_records(24)).save_pretrained(tmp_path / "clf")
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu")
+    records = bright_records(12, seed=1)
+    alone = evaluate_classifier(loaded, records, rivals=False, repeats=1)
+    assert loaded.vlm.depth == 1
+    beside = evaluate_classifier(loaded, records, repeats=1)
+    assert loaded.vlm.depth == 4
+    assert alone.setting["layers"] == beside.setting["layers"] == 4
+    ours = [next(row for row in found.rows if row.name == "Super Neurons").scores
+            for found in (alone, beside)]  # fmt: skip
+    assert ours[0] == ours[1]
+    assert "calibrated logits" in [row.name for row in beside.rows]
+
+
 def test_rivals_that_learn_are_cross_fitted(fitted: SuperNeuronClassifier) -> None:
     """A word per picture would be learnt by heart, were the same records used twice."""
     records = [

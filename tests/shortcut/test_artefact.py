@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from pictures import bright_records, choices, shades
 from superneurons.activations.site import Site
-from superneurons.errors import ArtefactError, MismatchError, OutputError
+from superneurons.errors import ArtefactError, MismatchError, ModelError, OutputError
 from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.artefact import check_output, read_config
 from superneurons.shortcut.classifier import SuperNeuronClassifier
@@ -131,6 +131,105 @@ def test_the_model_is_found_by_name(saved: Path, llava: VLM) -> None:
     loaded = SuperNeuronClassifier.from_pretrained(saved, device="cpu")
     assert loaded.vlm.name == llava.name
     assert loaded.vlm is not llava
+
+
+def by_name(model: VLM, directory: Path, **settings: Any) -> SuperNeuronClassifier:
+    """A classifier that names its model, fitted and saved."""
+    fitted = SuperNeuronClassifier(model.name, device="cpu", **settings).fit(bright_records(24))
+    fitted.save_pretrained(directory)
+    return fitted
+
+
+def test_only_what_runs_of_the_model_is_opened(vlm: VLM, tmp_path: Path) -> None:
+    fitted = by_name(vlm, tmp_path / "clf", max_layer=2)
+    records = bright_records(8, seed=1)
+    expected = fitted.predict_proba(records).tolist()
+    found = {}
+    for whole in (False, True):
+        loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu", whole=whole)
+        assert loaded.predict_proba(records).tolist() == expected
+        found[whole] = loaded.vlm.depth
+        loaded.save_pretrained(tmp_path / "again", overwrite=True)
+        for file in (tmp_path / "clf").iterdir():
+            assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+    assert found == {False: fitted.exit_layer_, True: 4}
+
+
+def test_a_model_that_is_given_is_used_as_it_is(vlm: VLM, tmp_path: Path) -> None:
+    fitted = by_name(vlm, tmp_path / "clf", max_layer=2)
+    for given in (vlm, open_vlm(vlm.name, device="cpu", depth=2)):
+        loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", given)
+        assert loaded.vlm is given
+        records = bright_records(8, seed=1)
+        assert loaded.predict_proba(records).tolist() == fitted.predict_proba(records).tolist()
+    shallow = open_vlm(vlm.name, device="cpu", depth=fitted.exit_layer_ - 1)
+    with pytest.raises(MismatchError) as caught:
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", shallow)
+    assert "base_model.layers" in [problem.where for problem in caught.value.problems]
+
+
+def test_a_generated_token_needs_the_whole_model(llava: VLM, tmp_path: Path) -> None:
+    by_name(llava, tmp_path / "clf", position="first_generated", max_layer=1)
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu")
+    assert loaded.vlm.depth == 4
+    assert len(loaded.predict(bright_records(4))) == 4
+
+
+def test_what_was_loaded_can_be_fitted_again(llava: VLM, tmp_path: Path) -> None:
+    by_name(llava, tmp_path / "clf", max_layer=1)
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu")
+    assert loaded.vlm.depth == 1
+    loaded.set_params(max_layer=None).fit(bright_records(24))
+    fresh = SuperNeuronClassifier(llava).fit(bright_records(24))
+    assert loaded.vlm.depth == 4
+    assert loaded.neurons_ == fresh.neurons_
+
+
+def test_another_model_under_the_name_is_refused(llava: VLM, tmp_path: Path) -> None:
+    by_name(llava, tmp_path / "clf", max_layer=2)
+    other = save_llava(tmp_path / "other", seed=5)
+    with pytest.raises(MismatchError) as caught:
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", str(other), device="cpu")
+    assert [p.where for p in caught.value.problems] == ["base_model.fingerprint"]
+
+
+def test_a_model_under_the_name_that_is_too_shallow_is_refused(llava: VLM, tmp_path: Path) -> None:
+    exit_layer = by_name(llava, tmp_path / "clf").exit_layer_
+    other = save_llava(tmp_path / "other", layers=exit_layer - 1)
+    with pytest.raises(ModelError, match=f"it has {exit_layer - 1}") as caught:
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", str(other), device="cpu")
+    assert "not fitted on this one" in str(caught.value.mend)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("exit_layer", 0),
+        ("exit_layer", -1),
+        ("exit_layer", 99),
+        ("site.kind", "vision"),
+        ("site.position", "first_generated"),
+    ],
+)
+def test_a_changed_depth_is_refused_whatever_is_opened(
+    llava: VLM, tmp_path: Path, path: str, value: Any
+) -> None:
+    by_name(llava, tmp_path / "clf", max_layer=2)
+    tamper(tmp_path / "clf", path, value)
+    with pytest.raises(ArtefactError) as caught:
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu")
+    assert caught.value.mend
+
+
+@pytest.mark.parametrize("kind", ["residual", "mlp", "heads"])
+def test_a_site_of_decoder_layers_does_not_pass_for_one_of_pictures(
+    llava: VLM, tmp_path: Path, kind: str
+) -> None:
+    by_name(llava, tmp_path / "clf", site="vision")
+    tamper(tmp_path / "clf", "site.kind", kind)
+    with pytest.raises(ArtefactError, match="contradict") as caught:
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu")
+    assert "exit_layer" in [problem.where for problem in caught.value.problems]
 
 
 def test_it_is_small_and_has_no_code_in_it(saved: Path) -> None:

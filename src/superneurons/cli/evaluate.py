@@ -40,8 +40,9 @@ def evaluate(
     config = read_config(classifier)
     records = read(data, question or config["question"])
     fitted = SuperNeuronClassifier.from_pretrained(
-        classifier, model, batch_size=batch_size, device=device, trust_remote_code=trust_remote_code
-    )
+        classifier, model, whole=rivals, batch_size=batch_size, device=device,
+        trust_remote_code=trust_remote_code,
+    )  # fmt: skip
     found = evaluate_classifier(fitted, records, rivals=rivals, seed=seed, steps=step)
     if as_json:
         print_json(found.as_dict())

@@ -67,6 +67,8 @@ def evaluate_classifier(
     """
     truth = _known(classifier, records)
     check_images(records)
+    if rivals:
+        classifier.whole()
     with steps("answering") as told:
         answers = _answers(classifier, records, told)
     table = _Table(classifier, records, _folds(records, truth, seed), seed)

@@ -184,9 +184,14 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def load(
-    cls: type[_Classifier], directory: Path, model: VLM | str | None = None, **params: Any
+    cls: type[_Classifier],
+    directory: Path,
+    model: VLM | str | None = None,
+    *,
+    whole: bool = False,
+    **params: Any,
 ) -> _Classifier:
-    """Load a classifier and the model it belongs to.
+    """Load a classifier and, of the model it belongs to, the layers that it runs.
 
     Parameters
     ----------
@@ -196,6 +201,8 @@ def load(
         What :func:`save` wrote.
     model
         The base model; by default the one the artefact names, at the same commit.
+    whole
+        Open all layers of it, to compare with.
     params
         Constructor parameters to set, such as ``batch_size`` or ``device``.
 
@@ -206,6 +213,8 @@ def load(
     MismatchError
         When the model, its processor or its prompt is not what the classifier was fitted on; says
         what differs.
+    ModelError
+        When the model cannot be opened, or has fewer layers than the classifier runs.
     """
     config = read_config(directory)
     base, prompt = config["base_model"], config["prompt"]
@@ -222,6 +231,9 @@ def load(
     classifier.question_ = config["question"]
     classifier.classes_ = np.array(config["labels"], dtype=np.str_)
     classifier.probing_ = config["probing_set"]
+    # A generated token needs the head, too.
+    runs_all = whole or classifier.site_.position == "first_generated"
+    classifier.open(None if runs_all else max(0, min(config["exit_layer"], base["layers"])))
     _refuse_mismatch(classifier, base, prompt)
     _refuse_contradictions(classifier, config, directory)
     return classifier

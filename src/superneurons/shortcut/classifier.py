@@ -161,18 +161,31 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def vlm(self) -> VLM:
-        """The base model, opened when first needed."""
+        """The base model, opened when first needed; of a loaded classifier only what it runs."""
         if isinstance(self.model, VLM):
             return self.model
-        if not hasattr(self, "_vlm"):
-            self._vlm = open_vlm(
-                self.model,
-                revision=self.revision,
-                dtype=self.dtype,
-                device=self.device,
-                trust_remote_code=self.trust_remote_code,
-            )
+        return self._vlm if hasattr(self, "_vlm") else self.open()
+
+    def open(self, depth: int | None = None) -> VLM:
+        """Open the base model as deep as ``depth``, or as a whole, unless it was given open.
+
+        Raises
+        ------
+        ModelError
+            When it cannot be opened, or has fewer layers.
+        """
+        if isinstance(self.model, VLM):
+            return self.model
+        if hasattr(self, "_vlm"):
+            del self._vlm  # first, so that not both are in memory
+        names = ("revision", "dtype", "device", "trust_remote_code")
+        options: dict[str, Any] = {name: getattr(self, name) for name in names}
+        self._vlm = open_vlm(self.model, depth=depth, **options)
         return self._vlm
+
+    def whole(self) -> VLM:
+        """Return the base model with all its layers; opens it again where only some were."""
+        return self.vlm if self.vlm.depth == self.vlm.n_layers else self.open()
 
     @property
     def prompt(self) -> Prompt:
@@ -229,19 +242,19 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         """
         read_out = usable_read_out(self.read_out, self.read_out_params)
         check_classes(read_out, probing.y)
-        site = site_of(read_out, self.site, self.position)
+        site, vlm = site_of(read_out, self.site, self.position), self.whole()
         captured = captured.at(site)
-        depth, width = depth_read(self.vlm, site, self.max_layer), self.vlm.shape(site.kind)[1]
+        depth, width = depth_read(vlm, site, self.max_layer), vlm.shape(site.kind)[1]
         check_shape(captured.activations, n=len(probing.records), layers=depth, width=width)
         X = captured.up_to(depth)
         check_values(X, np.arange(X.shape[1]) // width + 1, probing.records)
         given = self.read_out_params or {}
-        fit_to_site(read_out, self.vlm, site, seed=self.random_state, given=given.keys())
+        fit_to_site(read_out, vlm, site, seed=self.random_state, given=given.keys())
         read_out.fit(X, probing.y, groups=probing.groups)
         self.site_ = site
         self.neurons_ = neurons_of(read_out.neurons_, width)
         deepest = max(neuron.layer for neuron in self.neurons_)
-        self.exit_layer_ = site.exit_layer(deepest, self.vlm.n_layers)
+        self.exit_layer_ = site.exit_layer(deepest, vlm.n_layers)
         self.read_out_ = read_out.compact()
         self.form_ = probing.form
         self.question_ = probing.question
@@ -255,14 +268,15 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _capture(self, probing: ProbingSet, site: Site, progress: Progress | None) -> Captured:
-        depth = depth_read(self.vlm, site, self.max_layer)
+        vlm = self.whole()
+        depth = depth_read(vlm, site, self.max_layer)
         options: dict[str, Any] = {
             "sites": (site,),
             "prompt": self.prompt,
             "batch_size": self.batch_size,
             "progress": progress,
         }
-        vlm = runs_for(self.vlm, site.exit_layer(depth, self.vlm.n_layers))
+        vlm = runs_for(vlm, site.exit_layer(depth, vlm.n_layers))
         if self.activations is None:
             return capture(vlm, probing.records, **options)
         return capture_to_store(vlm, probing.records, Path(self.activations), **options)
