@@ -31,6 +31,7 @@ COLUMNS = (
     ("lens, calibrated", "logit lens, calibrated"),
     ("paper's rule", "Super Neurons, paper's rule"),
     ("improved", "Super Neurons, improved"),
+    ("all layers", "Super Neurons, improved, all layers"),
     ("MLPs", "Super Neurons of the MLPs"),
     ("heads", "Super Neurons of the heads"),
     ("per option", "Super Neurons, improved, per option"),

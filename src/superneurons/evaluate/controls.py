@@ -67,15 +67,17 @@ def random_control(
 ) -> float:
     """Balanced accuracy of the same read-out on as many neurons drawn at random; mean of 5 draws.
 
-    Answers are those to what was asked, before options are rolled up.
+    They are drawn from the layers that the classifier reads. Answers are those to what was asked,
+    before options are rolled up.
     """
+    depth = max(neuron.layer for neuron in classifier.neurons_)
     rows, others = pool.balanced_rows(part.train, seed), pool.rows(part.test)
     train, test = pool.probing_set(rows), pool.probing_set(others)
     known = np.isin(test.y, train.y)
     found = random_neurons(
         make_read_out(classifier.read_out, random_state=seed),
-        (pool.at(site, rows).flat, train.y),
-        (pool.at(site, others[known]).flat, test.y[known]),
+        (pool.at(site, rows).up_to(depth), train.y),
+        (pool.at(site, others[known]).up_to(depth), test.y[known]),
         n_neurons=len(classifier.neurons_), groups=train.groups, n_draws=_DRAWS, seed=seed,
     )  # fmt: skip
     return float(np.mean(found))
@@ -84,13 +86,13 @@ def random_control(
 def shuffled_control(pool: Pool, parts: Sequence[Part], *, site: Site, seed: int) -> float:
     """Balanced accuracy of the improved read-out when its labels were shuffled; mean of the parts.
 
-    All that it chooses (neurons, their number, shrinkage) is chosen anew on the shuffled labels.
+    All that it chooses (layers, neurons, shrinkage) is chosen anew on the shuffled labels.
     """
-    found = []
+    found, width = [], pool.captured.at(site).activations.shape[2]
     for part in parts:
         rows, others = pool.balanced_rows(part.train, seed), pool.rows(part.test)
         train, test = pool.probing_set(rows).shuffled(seed), pool.probing_set(others)
-        read_out = make_read_out("super-neurons", random_state=seed)
+        read_out = make_read_out("super-neurons", random_state=seed, layer_width=width)
         read_out.fit(pool.at(site, rows).flat, train.y, groups=train.groups)
         known = np.isin(test.y, train.y)
         given = read_out.predict(pool.at(site, others[known]).flat)

@@ -76,6 +76,10 @@ _BETTER = {"leave_one_out": True, "soft": True}
 ENTRIES: tuple[Entry, ...] = (
     Entry("super-neurons", "Super Neurons, improved", "neurons", "super-neurons"),
     Entry(
+        "super-neurons-all-layers", "Super Neurons, improved, all layers", "neurons",
+        "super-neurons", params={"tolerance": None},
+    ),
+    Entry(
         "super-neurons-by-option", "Super Neurons, improved, per option", "neurons",
         "super-neurons", multiclass=None,
     ),

@@ -104,12 +104,9 @@ def read_layers(
         The whole model.
     probe, test
         Labelled records to fit on, and others to score on; two labels.
-    batch_size
-        Records per forward pass; each record takes two.
-    seed
-        Of what is drawn.
-    steps
-        Shows progress.
+    batch_size, seed, steps
+        Records per forward pass (each record takes two), seed of what is drawn, and what shows
+        progress.
 
     Raises
     ------

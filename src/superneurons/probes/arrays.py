@@ -23,6 +23,7 @@ __all__ = [
     "as_tensor",
     "check_binary",
     "check_finite",
+    "check_layers",
     "check_query",
     "check_training",
     "row_products",
@@ -150,6 +151,22 @@ def check_training(
 def _refusal(error: Exception, mend: str) -> DataError:
     kind = _NotNumbersError if isinstance(error, TypeError) else DataError
     return kind(str(error), mend=mend)
+
+
+def check_layers(X: NDArray[Any], width: int) -> None:
+    """Refuse columns that aren't whole layers of ``width`` neurons.
+
+    Raises
+    ------
+    DataError
+        With the numbers.
+    """
+    if X.shape[1] % width:
+        raise DataError(
+            f"{X.shape[1]} columns aren't whole layers of {width}.",
+            mend="Give the layer_width of the site: for the residual stream the model's hidden "
+            "size.",
+        )
 
 
 def check_binary(estimator: ReadOut) -> None:

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from superneurons.errors import DataError
-from superneurons.probes.arrays import check_query, check_training
+from superneurons.probes.arrays import check_layers, check_query, check_training
 from superneurons.probes.fitted import FittedReadOut, require_ranges, seed_of
 from superneurons.probes.scaling import binary_probabilities
 from superneurons.probes.soft_votes import SoftVotes
@@ -72,11 +71,7 @@ class LayerReadOut(FittedReadOut):
         self._check_parameters()
         X, codes = check_training(self, X, y, groups)
         width = self.layer_width or X.shape[1]
-        if X.shape[1] % width:
-            raise DataError(
-                f"{X.shape[1]} columns aren't whole layers of {width}.",
-                mend="Give the layer_width of the model, its hidden size.",
-            )
+        check_layers(X, width)
         seed = seed_of(self.random_state)
         fold = folds(X, codes, groups, n_folds=self.n_folds, seed=seed, classes=self.classes_)
         order = canonical_order(X, codes, seed=seed, fold=fold)

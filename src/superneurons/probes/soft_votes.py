@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -72,6 +72,15 @@ class SoftVotes:
         votes = self.activations[:, chosen][self.order[rows]].float()
         return (votes - torch.from_numpy(self.mean[columns])) * torch.from_numpy(
             self.per_unit[columns]
+        )
+
+    def first(self, n_neurons: int) -> Self:
+        """Return the votes of the first neurons alone, without a copy."""
+        return replace(
+            self,
+            activations=self.activations[:, :n_neurons],
+            mean=self.mean[:n_neurons],
+            per_unit=self.per_unit[:n_neurons],
         )
 
     def gram(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from superneurons.probes.arrays import check_query, check_training, row_products
+from superneurons.probes.arrays import check_layers, check_query, check_training, row_products
+from superneurons.probes.depth import depth_scores, shallowest
 from superneurons.probes.fitted import FittedReadOut, require_ranges, seed_of
 from superneurons.probes.ridge import RidgePath, dual_weights, gaussian_log_odds, targets
 from superneurons.probes.scaling import binary_probabilities
 from superneurons.probes.soft_votes import SoftVotes
 from superneurons.probes.splits import canonical_order, folds
-from superneurons.probes.states import is_whole
+from superneurons.probes.states import is_between, is_whole
+from superneurons.probes.trust import standardised, trust
 
 __all__ = ["SuperNeurons"]
 
@@ -26,8 +28,6 @@ _PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _SIZES = (3, 10, 30, 100, 300, 1000, 3000)
 # Choosing neurons costs N² P; more samples than this refine the weights but not the choice.
 _MOST_CHOOSING = 4000
-_NEIGHBOURHOOD = 512
-_LEAST_TRUST = 1e-6
 
 
 class SuperNeurons(FittedReadOut):
@@ -42,6 +42,8 @@ class SuperNeurons(FittedReadOut):
     * neurons are trusted beforehand as far as their neighbourhood is correlated with the answer,
       so that layers that know nothing don't drown out those that do (columns of one layer should
       stand together);
+    * only the first ``depth_`` layers are searched, the fewest that answer nearly as well as any
+      number of them: what comes after them need not run;
     * the ``n_neurons_`` with the largest weights are kept and weighted anew; how many, and how
       strongly the weights are shrunk, is decided by cross-validation in which the choice of the
       neurons is made anew for each fold (the most neurons within a standard error of the best);
@@ -58,6 +60,12 @@ class SuperNeurons(FittedReadOut):
     ----------
     max_neurons : int
         At most this many are kept.
+    layer_width : int or None
+        Neurons per layer, to choose how many layers are worth running; ``None``: all columns are
+        one layer.
+    tolerance : float or None
+        Of several depths, the shallowest is taken that is cross-validated to within this much
+        balanced accuracy of the best: what an early exit may cost. ``None``: all layers are read.
     n_folds : int
         Folds of the cross-validation; fewer where a class has fewer groups.
     random_state : int, RandomState or None
@@ -69,6 +77,8 @@ class SuperNeurons(FittedReadOut):
         The Super Neurons: columns of ``X``, ascending.
     n_neurons_ : int
         K.
+    depth_ : int
+        Layers that were searched: the first so many.
     coef_ : ndarray of shape (K, 1) for two classes, else (K, C), float64
         Weight of each neuron's activation; its sign is the neuron's polarity.
     intercept_ : ndarray of shape (1,) or (C,), float64
@@ -99,18 +109,30 @@ class SuperNeurons(FittedReadOut):
     _arrays: ClassVar[Mapping[str, str]] = {"coef_": "float K T", "intercept_": "float T"}
     _values: ClassVar[Mapping[str, type]] = {
         "n_neurons_": int,
+        "depth_": int,
         "penalty_": float,
         "cv_score_": float,
     }
 
     n_neurons_: int
+    depth_: int
     coef_: NDArray[np.float64]
     intercept_: NDArray[np.float64]
     penalty_: float
     cv_score_: float
 
-    def __init__(self, *, max_neurons: int = 1000, n_folds: int = 5, random_state: Any = 0) -> None:
+    def __init__(
+        self,
+        *,
+        max_neurons: int = 1000,
+        layer_width: int | None = None,
+        tolerance: float | None = 0.01,
+        n_folds: int = 5,
+        random_state: Any = 0,
+    ) -> None:
         self.max_neurons = max_neurons
+        self.layer_width = layer_width
+        self.tolerance = tolerance
         self.n_folds = n_folds
         self.random_state = random_state
 
@@ -130,10 +152,12 @@ class SuperNeurons(FittedReadOut):
         ------
         DataError
             NaN or infinity (with sample and column), one class only, a class in fewer than 2
-            groups, a parameter out of range.
+            groups, columns that aren't whole layers, a parameter out of range.
         """
         self._check_parameters()
         X, codes = check_training(self, X, y, groups)
+        width = self.layer_width or X.shape[1]
+        check_layers(X, width)
         seed, n_classes = seed_of(self.random_state), len(self.classes_)
         fold = folds(X, codes, groups, n_folds=self.n_folds, seed=seed, classes=self.classes_)
         order = canonical_order(X, codes, seed=seed, fold=fold)
@@ -142,12 +166,19 @@ class SuperNeurons(FittedReadOut):
         # Hundreds of small factorisations: threads of the linear algebra library would cost more
         # than they bring, and many times more where other work shares the cores.
         with threadpool_limits(1, user_api="blas"):
-            self._fit_votes(votes, targets(codes, n_classes), codes, fold)
+            Y, self.depth_ = targets(codes, n_classes), X.shape[1] // width
+            if self.tolerance is not None and self.depth_ > 1:
+                scores = depth_scores(votes, Y, codes, fold, width)
+                self.depth_ = shallowest(scores, self.tolerance)
+            self._fit_votes(votes.first(self.depth_ * width), Y, codes, fold)
         return self
 
     def _check_parameters(self) -> None:
+        width, cost = self.layer_width, self.tolerance
         require_ranges(
             ("max_neurons", self.max_neurons, is_whole(self.max_neurons, 1), "at least 1"),
+            ("layer_width", width, width is None or is_whole(width, 1), "None or at least 1"),
+            ("tolerance", cost, cost in (None, 0) or is_between(cost, 0, 1), "None or in [0, 1)"),
             ("n_folds", self.n_folds, is_whole(self.n_folds, 2), "at least 2"),
         )
 
@@ -231,32 +262,17 @@ def _choices(
     ways = np.zeros((len(rows), 2, len(parts), Y.shape[1]))
     for i, part in enumerate(parts):
         ways[part, 0, i] = dual_weights(gram[np.ix_(part, part)], Y[part], penalty)
-        ways[part, 1, i] = (Y[part] - Y[part].mean(axis=0)) / (Y[part].std(axis=0) * part.sum())
+        ways[part, 1, i] = standardised(Y[part])
     sums = votes.weighted_sums(rows, ways.reshape(len(rows), -1))
     weights, correlations = np.split(sums.reshape(len(sums), -1, Y.shape[1]), 2, axis=1)
     most = min(most, max(1, int(np.count_nonzero(votes.per_unit))))
     choices = []
     for i, part in enumerate(parts):
-        trust = _trust(np.mean(correlations[:, i] ** 2, axis=1), int(part.sum()))
-        weight = np.linalg.norm(weights[:, i], axis=1) * trust
+        trusted = trust(np.mean(correlations[:, i] ** 2, axis=1), int(part.sum()))
+        weight = np.linalg.norm(weights[:, i], axis=1) * trusted
         neurons = np.argsort(-weight, kind="stable")[:most]
-        choices.append(_Choice(neurons, trust[neurons]))
+        choices.append(_Choice(neurons, trusted[neurons]))
     return choices
-
-
-def _trust(squared_correlations: NDArray[np.floating[Any]], n: int) -> NDArray[np.float64]:
-    """How far to trust each neuron, shape (P,): by its neighbourhood, 1 for the best one.
-
-    Whole layers know the answer or don't, and neighbouring columns are mostly of one layer. The
-    mean squared correlation of a neighbourhood, less the 1 / n of chance, is the prior variance
-    of its weights.
-    """
-    sums = np.concatenate([[0.0], np.cumsum(squared_correlations, dtype=np.float64)])
-    centre = np.arange(len(squared_correlations))
-    low = np.maximum(centre - _NEIGHBOURHOOD // 2, 0)
-    high = np.minimum(centre + _NEIGHBOURHOOD // 2, len(centre))
-    variance = np.maximum((sums[high] - sums[low]) / (high - low) - 1 / n, 0) + _LEAST_TRUST
-    return np.asarray(np.sqrt(variance / variance.max()))
 
 
 def _error_on_rest(
