@@ -103,7 +103,7 @@ def read_layers(
     vlm
         The whole model.
     probe, test
-        Labelled records to fit on, and others to score on; two labels.
+        Labelled records of two labels to fit on, and others to score on.
     batch_size, seed, steps
         Records per forward pass (each record takes two), seed of what is drawn, and what shows
         progress.
@@ -139,7 +139,6 @@ def read_layers(
                 rows.append(fitted.read(site.position, layer, states[n:], truth, said))
             told(done, len(sites))
     setting = setting_of(vlm, test, 0, seed) | {"probing_records": n}
-    setting.pop("timing")
     return Readings(tuple(rows), mean_recall(truth, said), setting)
 
 

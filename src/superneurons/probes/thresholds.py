@@ -59,8 +59,7 @@ def best_cuts(
     metric, signed
         What is best, and whether "yes" below the threshold is tried too.
     chunk
-        Columns at once; memory above the input is about ``20 * N * chunk`` bytes, and double
-        for float32.
+        Columns at once; memory above the input is about ``20 * N * chunk`` bytes (float32: twice).
 
     Raises
     ------
