@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from superneurons.probes.soft_votes import SoftVotes
 
@@ -69,3 +70,13 @@ def test_sums_over_all_neurons_are_those_of_the_whole_matrix(monkeypatch) -> Non
     votes = SoftVotes.of(X)
     np.testing.assert_allclose(votes.gram(rows), Z @ Z.T, atol=1e-4)
     np.testing.assert_allclose(votes.weighted_sums(rows, weights), Z.T @ weights, atol=1e-4)
+
+
+def test_the_first_neurons_alone_vote_as_before() -> None:
+    X = np.random.default_rng(0).normal(size=(20, 12)).astype(np.float32)
+    votes = SoftVotes.of(X)
+    some = votes.first(5)
+    assert len(some.mean) == 5
+    torch.testing.assert_close(some.block(slice(0, 5)), votes.block(slice(0, 5)))
+    rows = np.arange(20)
+    np.testing.assert_allclose(some.gram(rows), SoftVotes.of(X[:, :5]).gram(rows), rtol=1e-5)

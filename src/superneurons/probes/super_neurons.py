@@ -50,7 +50,10 @@ class SuperNeurons(FittedReadOut):
     * probabilities come from the cross-validated scores, as Gaussians of one covariance.
 
     Any number of classes: one regression target for two, one per class for more, and then the
-    Gaussians in the space of the targets, so that a class between two others isn't lost.
+    Gaussians in the space of the targets, so that a class between two others isn't lost. A neuron
+    so votes for every class, with a weight for each, rather than through K-way cuts or one
+    interval per class: cuts of single neurons lose what only several tell together, and their
+    places are as many parameters more to get wrong.
 
     The result doesn't depend on the order of the samples. It does on that of the columns: through
     the neighbourhoods, and of equal neurons the first are kept; without groups, folds are drawn
