@@ -60,3 +60,20 @@ def test_a_picture_in_both_files_is_refused(run: Runner, llava_path: Path, train
     done = run("compare", "-m", llava_path, "-d", train, "--test", train)
     assert done.code == 2
     assert "24 of 24 test records share a picture" in done.err
+
+
+def test_the_help_names_every_read_out(run: Runner) -> None:
+    from superneurons.evaluate.entries import ENTRIES
+
+    said = "".join(run("compare", "--help").out.split())
+    listed = said.split("Oneof:")[1].split("--generate")[0]
+    for entry in ENTRIES:
+        assert entry.key in listed
+
+
+def test_a_read_out_for_more_answers_is_refused_for_two(
+    run: Runner, llava_path: Path, train: Path
+) -> None:
+    done = run("compare", "-m", llava_path, "-d", train, "-r", "super-neurons-by-option", *QUICK)
+    assert done.code == 2
+    assert "super-neurons-by-option: asks for each answer by itself" in done.err

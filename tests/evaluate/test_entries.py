@@ -50,3 +50,10 @@ def test_an_unknown_one_is_named_with_what_is_near() -> None:
 
 def test_one_that_never_is_read_at_a_generated_token_unless_asked_for() -> None:
     assert all(entry.site.position == "last_prompt" for entry in chosen_entries(None, many=True))
+
+
+def test_what_is_of_no_use_for_two_answers_is_refused_if_named() -> None:
+    with pytest.raises(DataError, match="more than two answers only") as caught:
+        chosen_entries(["super-neurons-by-option", "paper"], many=False)
+    assert [problem.where for problem in caught.value.problems] == ["super-neurons-by-option"]
+    assert len(chosen_entries(["super-neurons-by-option", "paper"], many=True)) == 2

@@ -510,3 +510,19 @@ def test_saving_what_was_loaded_gives_the_same_bytes(
     loaded.save_pretrained(tmp_path / "again")
     for file in saved.iterdir():
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_what_a_read_out_lacks_is_listed(saved: Path, llava: VLM) -> None:
+    tensors = load_file(saved / "classifier.safetensors")
+    save_file({"neurons": tensors["neurons"]}, saved / "classifier.safetensors")
+    with pytest.raises(ArtefactError) as caught:
+        SuperNeuronClassifier.from_pretrained(saved, llava)
+    assert caught.value.problems
+    assert "ArtefactError(" not in str(caught.value)
+
+
+def test_a_directory_of_something_else_is_no_damaged_classifier(llava_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="There is no classifier in") as caught:
+        read_config(llava_path)
+    assert caught.value.mend is not None
+    assert "--out" in caught.value.mend

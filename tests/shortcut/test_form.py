@@ -149,3 +149,9 @@ def test_a_label_that_is_no_option_is_said() -> None:
     records = [Record((), "Which?", "pink", COLOURS, id="a"), *plain(1, COLOURS)]
     with pytest.raises(DataError, match="a: label 'pink' is not one of"):
         as_asked(records, "lettered", ())
+
+
+def test_records_without_options_are_one_question_each_until_they_are_refused() -> None:
+    assert questions_each(plain(2, None), "unrolled", ()) == 1
+    with pytest.raises(DataError, match="2 of 2 records cannot be asked option by option"):
+        as_asked(plain(2, None), "unrolled", ())

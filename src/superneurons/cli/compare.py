@@ -12,6 +12,14 @@ from superneurons.cli.output import print_json, quiet, step
 
 __all__ = ["compare"]
 
+# Written out, so that --help need not import what computes.
+_KEYS = (
+    "super-neurons, super-neurons-all-layers, super-neurons-by-option (more than two answers), "
+    "paper, paper-mean, super-neurons-mlp, super-neurons-heads, savs, savs-soft, logistic, knn, "
+    "vision, vision-neurons, projector; and, on request only, super-neurons-generated, "
+    "paper-generated"
+)
+
 
 def compare(
     data: options.OtherData = None,
@@ -29,7 +37,8 @@ def compare(
         ),
     ] = 5,
     read_out: Annotated[
-        list[str] | None, typer.Option("--read-out", "-r", help="Only this one; may be repeated.")
+        list[str] | None,
+        typer.Option("--read-out", "-r", help=f"Only this one; may be repeated. One of: {_KEYS}."),
     ] = None,
     generate: Annotated[
         bool, typer.Option(help="Let the base model also generate its answers.")

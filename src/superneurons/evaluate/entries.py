@@ -113,15 +113,16 @@ ENTRIES: tuple[Entry, ...] = (
 def chosen_entries(keys: Sequence[str] | None, *, many: bool) -> tuple[Entry, ...]:
     """Return the entries with these keys, in the order of :data:`ENTRIES`; all for ``None``.
 
-    Those that are of use for more than two answers only are left out unless there are ``many``.
+    Of all, those that are of use for more than two answers only are left out unless there are
+    ``many``.
 
     Raises
     ------
     DataError
-        For unknown keys, with the nearest known ones.
+        For unknown keys, with the nearest known ones; for keys that are of no use for two answers.
     """
-    fitting = tuple(entry for entry in ENTRIES if many or entry.multiclass is not None)
     if keys is None:
+        fitting = (entry for entry in ENTRIES if many or entry.multiclass is not None)
         return tuple(entry for entry in fitting if not entry.on_request)
     known = [entry.key for entry in ENTRIES]
     problems = [
@@ -135,7 +136,24 @@ def chosen_entries(keys: Sequence[str] | None, *, many: bool) -> tuple[Entry, ..
             problems=problems,
             mend=f"Known: {', '.join(known)}.",
         )
-    return tuple(entry for entry in fitting if entry.key in keys)
+    chosen = tuple(entry for entry in ENTRIES if entry.key in keys)
+    if not many:
+        _refuse_for_two(chosen)
+    return chosen
+
+
+def _refuse_for_two(entries: Iterable[Entry]) -> None:
+    problems = [
+        Problem(entry.key, "asks for each answer by itself")
+        for entry in entries
+        if entry.multiclass is None
+    ]
+    if problems:
+        raise DataError(
+            "Some read-outs are for more than two answers only; these records have two.",
+            problems=problems,
+            mend="Leave them out: with two answers the others ask the same.",
+        )
 
 
 def entry_sites(entries: Iterable[Entry]) -> tuple[Site, ...]:

@@ -43,6 +43,7 @@ __all__ = ["check_output", "load", "read_config", "save"]
 
 _CONFIG = "config.json"
 _TENSORS = "classifier.safetensors"
+_OURS = {"format", "base_model", "read_out", "exit_layer", "probing_set"}
 _SETTINGS = (
     "balanced",
     "batch_size",
@@ -179,6 +180,12 @@ def read_config(directory: Path) -> dict[str, Any]:
             where=str(path),
             mend="Give the directory that `superneurons fit --out` wrote.",
         ) from error
+    if not (isinstance(config, dict) and config.keys() & _OURS):
+        raise ArtefactError(
+            f"There is no classifier in {str(directory)!r}: its {_CONFIG} is something else's.",
+            where=str(path),
+            mend="Give the directory that `superneurons fit --out` wrote.",
+        )
     check_config(config, _CONFIG)
     return dict(config)
 
@@ -253,6 +260,8 @@ def _take_learnt(classifier: SuperNeuronClassifier, config: Mapping[str, Any], p
         trial = np.ones((1, len(classifier.neurons_)), dtype=np.float32)
         if classifier.read_out_.predict_proba(trial).shape != (1, len(classes)):
             raise ValueError("read_out.classes")
+    except ArtefactError:
+        raise
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise ArtefactError(
             f"The tensors of this classifier don't fit its configuration: {error!r}",

@@ -86,7 +86,7 @@ def questions_each(records: Sequence[Record], form: Form, labels: Sequence[str])
     """Return how many questions a record becomes, at most."""
     if form != "unrolled":
         return 1
-    return max((len(record.options or labels) for record in records), default=1)
+    return max((len(record.options or labels) for record in records), default=1) or 1
 
 
 def answered(
