@@ -107,3 +107,19 @@ def test_the_same_seed_gives_the_same_scores(
         vlm, bright_records(24), bright_records(16, seed=1), depths=(2, 1, 99), repeats=1
     )
     assert [row.scores for row in again.rows] == [row.scores for row in compared[0].rows]
+
+
+def test_restricted_rows_show_what_all_their_layers_give(llava: VLM) -> None:
+    probe, test = bright_records(24), bright_records(16, seed=1)
+    found, chosen = compare_depths(
+        llava, probe, test, read_outs=["super-neurons"], depths=(3,), generate=False, repeats=1
+    )
+    rows = {row.name: row for row in found.rows}
+    every = SuperNeuronClassifier(llava, max_layer=3, read_out_params={"tolerance": None}).fit(
+        probe
+    )
+    restricted = rows["Super Neurons, improved, layers ≤ 3"]
+    assert restricted.exit_layer == every.exit_layer_
+    assert restricted.neurons == len(every.neurons_)
+    by_itself = rows["Super Neurons, improved"]
+    assert by_itself.exit_layer == chosen.exit_layer_ < every.exit_layer_

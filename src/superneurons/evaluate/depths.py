@@ -12,6 +12,7 @@ from superneurons.evaluate.rivals import text_only_labels
 from superneurons.evaluate.scoring import score_predictions, score_records
 from superneurons.evaluate.setting import setting_of
 from superneurons.evaluate.timing import Timing, time_together
+from superneurons.probes.registry import make_read_out
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.answer import generate_answers
@@ -37,8 +38,9 @@ def compare_depths(
 ) -> tuple[Comparison, SuperNeuronClassifier]:
     """Fit read-outs with all layers and with few, and score everything on other records.
 
-    Every restriction to layers ≤ k is fitted and scored from one pass over the records. Times are
-    measured apart, by really stopping there, at batch size 1.
+    Every restriction to layers ≤ k is fitted and scored from one pass over the records, and uses
+    all of these layers, also where the read-out would choose fewer by itself. Times are measured
+    apart, by really stopping there, at batch size 1.
 
     Parameters
     ----------
@@ -122,9 +124,12 @@ def _fit(
     *,
     null: bool = False,
 ) -> SuperNeuronClassifier:
+    # Restricted to some layers, a read-out shows what all of them give: it chooses no fewer.
+    whole = max_layer is not None and "tolerance" in make_read_out(read_out).get_params()
     classifier = SuperNeuronClassifier(
-        vlm, read_out=read_out, multiclass="unrolled", max_layer=max_layer, random_state=seed
-    )
+        vlm, read_out=read_out, read_out_params={"tolerance": None} if whole else None,
+        multiclass="unrolled", max_layer=max_layer, random_state=seed,
+    )  # fmt: skip
     probing = passes.probing.shuffled(seed) if null else passes.probing
     return classifier.fit_captured(probing, passes.captured)
 
