@@ -30,3 +30,11 @@ def test_a_failed_check_is_an_error(
     done = run("doctor", "--model", llava_path)
     assert done.code == 2
     assert "FAILED           it holds (it doesn't)" in done.out
+
+
+def test_each_fact_takes_one_line(run: Runner, llava_path: Path) -> None:
+    lines = run("doctor", "--model", llava_path).out.splitlines()
+    memory = next(line for line in lines if line.startswith("memory"))
+    assert " MB up to layer 1, " in memory
+    prompt = next(line for line in lines if line.startswith("prompt"))
+    assert "{question}" in prompt

@@ -56,3 +56,8 @@ def test_a_label_it_was_not_fitted_on_is_named(run: Runner, clf: Path, test_file
     done = run("eval", clf, "-d", other)
     assert (done.code, done.out) == (2, "")
     assert "'rather, yes'" in done.err
+
+
+def test_chance_is_named_in_words(run: Runner, clf: Path, test_file: Path) -> None:
+    done = run("eval", clf, "--data", test_file, "--no-rivals")
+    assert "balanced accuracy with shuffled labels, at most (95 of 100 shuffles): " in done.out

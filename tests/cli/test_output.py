@@ -4,8 +4,9 @@ import json
 import warnings
 
 import pytest
+from rich.table import Table
 
-from superneurons.cli.output import print_json, quiet, step
+from superneurons.cli.output import print_json, print_whole, quiet, step
 
 
 def test_json_keeps_other_scripts_readable(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,3 +32,26 @@ def test_warnings_take_one_line(
     quiet()
     warnings.showwarning("mind the gap", UserWarning, "file.py", 1)
     assert capsys.readouterr().err == "superneurons: warning: mind the gap\n"
+
+
+def test_the_same_warning_is_said_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    quiet()
+    for text in ("mind the gap", "mind the gap", "stand back"):
+        warnings.showwarning(text, UserWarning, "file.py", 1)
+    assert capsys.readouterr().err.count("warning: ") == 2
+
+
+def test_a_wide_table_is_neither_folded_nor_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = Table("a heading of several words", *["x" * 30] * 5)
+    table.add_row("a name of several words", *["y" * 30] * 5)
+    print_whole(table)
+    said = capsys.readouterr().out
+    assert "a heading of several words" in said
+    assert "…" not in said
+    assert len([line for line in said.splitlines() if "y" in line]) == 1

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from pictures import choices
+
 Runner = Callable[..., Any]
 
 
@@ -128,3 +130,17 @@ def test_one_bad_picture_stops_it_before_any_answer(
     done = run("predict", clf, test_file.parent / "0.png", tmp_path / "cut.png")
     assert (done.code, done.out) == (2, "")
     assert "cut.png" in done.err
+
+
+@pytest.mark.parametrize("multiclass", ["native", "unrolled"])
+@pytest.mark.parametrize("command", ["predict", "eval"])
+def test_records_without_options_are_refused_before_the_model_is_opened(
+    run: Runner, llava_path: Path, train: Path, tmp_path: Path, multiclass: str, command: str
+) -> None:
+    from superneurons.shortcut.classifier import SuperNeuronClassifier
+
+    fitted = SuperNeuronClassifier(str(llava_path), multiclass=multiclass)  # type: ignore[arg-type]
+    fitted.fit(choices(24)).save_pretrained(tmp_path / "own")
+    done = run(command, tmp_path / "own", "-d", train, "-m", "/nowhere")
+    assert (done.code, done.out) == (2, "")
+    assert "24 of 24 records cannot be asked" in done.err

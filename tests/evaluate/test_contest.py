@@ -17,6 +17,7 @@ from superneurons.evaluate.pool import Part, Pool, crossed_parts, two_parts
 from superneurons.evaluate.rivals import base_task, logits_of
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.probing import probing_set
+from superneurons.task.labels import DataWarning
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
@@ -109,3 +110,13 @@ def test_answers_join_with_probabilities_only_if_all_have_some() -> None:
 
 def test_sites_that_entries_read_are_captured_once() -> None:
     assert entry_sites(ENTRIES) == (Site(), Site("heads"), Site("vision"))
+
+
+def test_doubtful_records_are_said_of_all_records_and_not_of_each_part(llava: VLM) -> None:
+    once = bright_records(24)
+    records = [*once, replace(once[0], label="yes"), replace(once[1], label="no")]
+    with pytest.warns(DataWarning, match="contradicting labels"):
+        contest = contest_of(llava, records, crossed_parts(records, folds=3, seed=0))
+    with pytest.warns(DataWarning, match="same activations") as said:
+        contest.fit(ENTRIES[0])
+    assert len(said) == 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,12 @@ def test_controls_are_near_chance_where_few_neurons_know(
     assert right > 0.9
     assert random_control(classifier, pool, part, site=Site(), seed=0) < 0.75
     assert shuffled_control(pool, [part], site=Site(), seed=0) < 0.75
+
+
+def test_controls_do_not_blame_the_data_for_shuffled_labels(llava: VLM) -> None:
+    """Warnings are errors here: one picture asked twice contradicts itself once shuffled."""
+    once = bright_records(40)
+    records = [r for record in once for r in (record, replace(record, question="And so?"))]
+    states = np.repeat(np.random.default_rng(0).normal(size=(40, 2, 32)), 2, axis=0)
+    pool, (part,) = pool_of(records, states), two_parts(records[:60], records[60:])
+    assert 0 <= shuffled_control(pool, [part], site=Site(), seed=0) <= 1

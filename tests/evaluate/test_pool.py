@@ -14,6 +14,7 @@ from superneurons.errors import DataError
 from superneurons.evaluate.pool import Pool, crossed_parts, two_parts
 from superneurons.shortcut.probing import probing_set
 from superneurons.task.groups import group_ids
+from superneurons.task.labels import DataWarning
 
 
 def pool_of_three_labels(n: int) -> Pool:
@@ -99,3 +100,20 @@ def test_too_few_groups_for_the_folds_are_named() -> None:
     assert [(p.where, p.what) for p in caught.value.problems] == [("label 'yes'", "in 3 groups")]
     with pytest.raises(DataError, match="1 folds"):
         crossed_parts(records, folds=1, seed=0)
+
+
+def test_what_cannot_be_learnt_is_refused_before_anything_runs() -> None:
+    records, test = shades(9), shades(6, seed=1)
+    with pytest.raises(DataError, match="have the label 'dark'"):
+        two_parts([r for r in records if r.label == "dark"], test)
+    with pytest.raises(DataError, match="two groups") as caught:
+        two_parts([r for r in records if r.label != "pale"] + [records[2]], test)
+    assert [(p.where, p.what) for p in caught.value.problems] == [("label 'pale'", "in 1 group")]
+    with pytest.raises(DataError, match="test records have no other"):
+        two_parts(bright_records(8), test)
+
+
+def test_a_test_label_that_is_never_fitted_on_is_said() -> None:
+    probe = [r for r in shades(9) if r.label != "pale"]
+    with pytest.warns(DataWarning, match="'pale': it can never be answered"):
+        two_parts(probe, shades(6, seed=1))

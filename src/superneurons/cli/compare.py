@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from superneurons.cli import options
-from superneurons.cli.data import task_or_data
+from superneurons.cli.data import check_parts, task_or_data
 from superneurons.cli.output import print_json, quiet, step
 
 __all__ = ["compare"]
@@ -62,6 +62,7 @@ def compare(
     quiet()
     chosen_entries(read_out, many=True)
     probe, others = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
+    check_parts(probe, others, folds=folds, seed=seed)
     with step("opening the model"):
         vlm = open_vlm(
             model, revision=revision, dtype=dtype, device=device,

@@ -3,14 +3,58 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from superneurons.errors import DataError
 
 if TYPE_CHECKING:
     from superneurons.task.record import Record
 
-__all__ = ["read", "task_or_data"]
+__all__ = ["check_asked", "check_parts", "read", "task_or_data"]
+
+
+def check_asked(records: list[Record], config: Mapping[str, Any]) -> None:
+    """Refuse what a saved classifier can't be asked, before its model is opened.
+
+    Parameters
+    ----------
+    records
+        What it is to answer.
+    config
+        Its configuration.
+
+    Raises
+    ------
+    DataError
+        When pictures cannot be read, or records lack the options that they are asked by.
+    """
+    from superneurons.shortcut.form import FORMS, as_asked
+    from superneurons.task.images import check_images
+
+    check_images(records)
+    if config["form"] in FORMS:
+        as_asked(records, config["form"], config["labels"])
+
+
+def check_parts(
+    probe: list[Record], test: list[Record] | None, *, folds: int = 2, seed: int = 0
+) -> None:
+    """Refuse what can't be fitted and scored, before a model is opened.
+
+    Raises
+    ------
+    DataError
+        When pictures cannot be read, or records can't be parted.
+    """
+    from superneurons.evaluate.pool import crossed_parts, two_parts
+    from superneurons.task.images import check_images
+
+    check_images([*probe, *(test or ())])
+    if test is None:
+        crossed_parts(probe, folds=folds, seed=seed)
+    else:
+        two_parts(probe, test)
 
 
 def read(data: str, question: str | None, *, require_labels: bool = True) -> list[Record]:

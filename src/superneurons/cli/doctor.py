@@ -11,6 +11,8 @@ from superneurons.cli.output import print_json, quiet
 
 __all__ = ["doctor"]
 
+_NAMES = {"memory_MB_up_to_layer": "memory"}
+
 
 def doctor(
     model: options.Model = "demo",
@@ -37,11 +39,18 @@ def doctor(
         print_json(facts | {"checks": [asdict(check) for check in checks]})
     else:
         for name, value in facts.items():
-            print(f"{name.replace('_', ' '):<16} {value}")
+            print(f"{_NAMES.get(name, name.replace('_', ' ')):<16} {_shown(value)}")
         for check in checks:
             print(f"{'ok' if check.passed else 'FAILED':<16} {check.name} ({check.detail})")
     if not all(check.passed for check in checks):
         sys.exit(2)
+
+
+def _shown(value: Any) -> str:
+    """One line, whatever it is: sizes by layer, or a prompt with its line breaks."""
+    if isinstance(value, dict):
+        return ", ".join(f"{size} MB up to layer {layer}" for layer, size in value.items())
+    return repr(value) if "\n" in str(value) else str(value)
 
 
 def _facts(vlm: Any) -> dict[str, Any]:

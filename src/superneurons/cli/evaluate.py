@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from superneurons.cli import options
+from superneurons.cli.data import check_asked, read
 from superneurons.cli.output import print_json, quiet, step
 
 __all__ = ["evaluate"]
@@ -30,7 +31,6 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Score a classifier on labelled records it was not fitted on, beside what it has to beat."""
-    from superneurons.cli.data import read
     from superneurons.cli.table import print_comparison
     from superneurons.evaluate.evaluation import evaluate_classifier
     from superneurons.shortcut.artefact import read_config
@@ -39,6 +39,7 @@ def evaluate(
     quiet()
     config = read_config(classifier)
     records = read(data, question or config["question"])
+    check_asked(records, config)
     fitted = SuperNeuronClassifier.from_pretrained(
         classifier, model, whole=rivals, batch_size=batch_size, device=device,
         trust_remote_code=trust_remote_code,

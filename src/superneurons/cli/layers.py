@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from superneurons.cli import options
-from superneurons.cli.data import task_or_data
-from superneurons.cli.output import print_json, quiet, step
+from superneurons.cli.data import check_parts, task_or_data
+from superneurons.cli.output import print_json, print_whole, quiet, step
 from superneurons.errors import DataError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def layers(
     probe, others = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
     if others is None:
         raise DataError("No records to score on.", mend="Give them with --test.")
+    check_parts(probe, others)
     with step("opening the model"):
         vlm = open_vlm(
             model, revision=revision, dtype=dtype, device=device,
@@ -75,7 +76,7 @@ def _print(found: Readings) -> None:
         pairs = (cells.get((position, layer), ["–"] * 4) for position in POSITIONS)
         table.add_row(str(layer), *(cell for pair in pairs for cell in pair))
     console = Console(width=None if Console().is_terminal else 140)
-    console.print(table)
+    print_whole(table)
     setting = found.setting
     console.print(
         f"Balanced accuracy in % on {setting['test_records']} test records, of the best single "

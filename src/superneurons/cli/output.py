@@ -11,9 +11,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from superneurons.activations.capture import Progress
 
-__all__ = ["print_json", "quiet", "step"]
+__all__ = ["print_json", "print_whole", "quiet", "step"]
+
+_WIDEST = 1000
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
@@ -21,25 +25,43 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
     print(json.dumps(value, indent=indent, ensure_ascii=False))
 
 
+def print_whole(table: Table) -> None:
+    """Print a table as wide as it is: cut off or folded is worse than wider than the window."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    wide = Console(width=_WIDEST)
+    Console(width=Measurement.get(wide, wide.options, table).maximum).print(table)
+
+
 def quiet() -> None:
-    """Keep libraries' own chatter off the terminal, and print warnings in one line."""
+    """Keep libraries' own chatter off the terminal, and print each warning once, in one line."""
     from transformers.utils import logging as chatter
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     chatter.set_verbosity_error()
     chatter.disable_progress_bar()
-    warnings.showwarning = _show  # type: ignore[assignment]  # never called by keyword
+    warnings.showwarning = _Shown()  # type: ignore[assignment]  # never called by keyword
 
 
-def _show(
-    message: Warning | str,
-    _category: type[Warning],
-    _filename: str,
-    _lineno: int,
-    _file: TextIO | None = None,
-    _line: str | None = None,
-) -> None:
-    print(f"superneurons: warning: {message}", file=sys.stderr)
+class _Shown:
+    """Prints a warning, unless it said the same before: several read-outs meet the same data."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(
+        self,
+        message: Warning | str,
+        _category: type[Warning],
+        _filename: str,
+        _lineno: int,
+        _file: TextIO | None = None,
+        _line: str | None = None,
+    ) -> None:
+        if str(message) not in self._said:
+            self._said.add(str(message))
+            print(f"superneurons: warning: {message}", file=sys.stderr)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from superneurons.cli import options
+from superneurons.cli.data import check_asked, read
 from superneurons.cli.output import print_json, quiet
 from superneurons.errors import DataError
 
@@ -33,12 +34,11 @@ def predict(
     """Answer pictures: one JSON line each, in the order of the input."""
     from superneurons.shortcut.artefact import read_config
     from superneurons.shortcut.classifier import SuperNeuronClassifier
-    from superneurons.task.images import check_images
 
     quiet()
     config = read_config(classifier)
     records = _records(data, pictures or [], question or config["question"])
-    check_images(records)
+    check_asked(records, config)
     fitted = SuperNeuronClassifier.from_pretrained(
         classifier, model, batch_size=batch_size, device=device, trust_remote_code=trust_remote_code
     )
@@ -50,7 +50,6 @@ def predict(
 
 
 def _records(data: str | None, pictures: list[Path], question: str | None) -> Any:
-    from superneurons.cli.data import read
     from superneurons.task.record import Record
 
     if (data is None) == (not pictures):

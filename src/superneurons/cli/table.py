@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from superneurons.cli.output import print_whole
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from superneurons.evaluate.comparison import Comparison, Row
 
 __all__ = ["print_comparison", "print_contest"]
+
+_NULLS = {
+    "balanced_accuracy_95_of_shuffled_labels": "balanced accuracy with shuffled labels, at most "
+    "(95 of 100 shuffles)"
+}
 
 
 def print_comparison(found: Comparison) -> None:
@@ -36,7 +43,7 @@ def print_comparison(found: Comparison) -> None:
             _or_dash(found.speed_up(row, FIRST_TOKEN), "{:.1f}"),
         )
     console = _console(140)
-    console.print(table)
+    print_whole(table)
     _print_notes(console, found)
 
 
@@ -55,7 +62,7 @@ def print_contest(found: Comparison) -> None:
     for row in found.rows:
         table.add_row(row.name, *_contest_cells(row))
     console = _console(190)
-    console.print(table)
+    print_whole(table)
     _print_notes(console, found)
     shuffles = found.setting["shuffles"]
     console.print(
@@ -96,7 +103,6 @@ def _contest_cells(row: Row) -> tuple[str, ...]:
 
 
 def _console(width: int) -> Console:
-    """A table that is cut off is worse than one that is wider than the window."""
     from rich.console import Console
 
     return Console(width=None if Console().is_terminal else width)
@@ -107,7 +113,7 @@ def _print_notes(console: Console, found: Comparison) -> None:
         if row.note:
             console.print(f"{row.name}: {row.note}", highlight=False)
     for name, value in found.null.items():
-        console.print(f"{name.replace('_', ' ')}: {value:.1%}", highlight=False)
+        console.print(f"{_NULLS.get(name, name.replace('_', ' '))}: {value:.1%}", highlight=False)
     setting, rounds = found.setting, found.setting["timing"]["rounds"]
     times = (
         f" Times: medians of {rounds} rounds, one record at a time "

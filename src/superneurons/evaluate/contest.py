@@ -182,7 +182,7 @@ class Contest:
         pool = self.pool(entry)
         fitted, found = None, []
         for part in self.parts:
-            fitted = self._classifier(entry, pool, part.train)
+            fitted = self._classifier(entry, pool, part.train, again=len(self.parts) > 1)
             rows = pool.rows(part.test)
             test = self._take(part.test)
             predictions = fitted.answer_captured(test, pool.at(entry.site, rows))
@@ -197,7 +197,7 @@ class Contest:
         return Fitted(entry, fitted, joined_answers(found))
 
     def _classifier(
-        self, entry: Entry, pool: Pool, train: NDArray[np.int64]
+        self, entry: Entry, pool: Pool, train: NDArray[np.int64], *, again: bool = False
     ) -> SuperNeuronClassifier:
         rows = pool.balanced_rows(train, self.seed)
         classifier = SuperNeuronClassifier(
@@ -205,8 +205,9 @@ class Contest:
             site=entry.site.kind, position=entry.site.position, random_state=self.seed,
         )  # fmt: skip
         with warnings.catch_warnings():
-            if entry.site.sees_only_pictures:
+            if entry.site.sees_only_pictures or again:
                 # Two questions on one picture look the same there: what such a site cannot know.
+                # And what is doubtful in a part is said of all records, which are fitted again.
                 warnings.simplefilter("ignore", DataWarning)
             return classifier.fit_captured(pool.probing_set(rows), pool.at(entry.site, rows))
 

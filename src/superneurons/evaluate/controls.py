@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,7 @@ from superneurons.evaluate.pool import Part, Pool
 from superneurons.probes.registry import make_read_out
 from superneurons.probes.scores import neuron_scores
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.task.labels import DataWarning
 
 __all__ = ["BestNeuron", "best_neuron", "random_control", "shuffled_control"]
 
@@ -74,13 +77,23 @@ def random_control(
     rows, others = pool.balanced_rows(part.train, seed), pool.rows(part.test)
     train, test = pool.probing_set(rows), pool.probing_set(others)
     known = np.isin(test.y, train.y)
-    found = random_neurons(
-        make_read_out(classifier.read_out, random_state=seed),
-        (pool.at(site, rows).up_to(depth), train.y),
-        (pool.at(site, others[known]).up_to(depth), test.y[known]),
-        n_neurons=len(classifier.neurons_), groups=train.groups, n_draws=_DRAWS, seed=seed,
-    )  # fmt: skip
+    with _unsaid():
+        found = random_neurons(
+            make_read_out(classifier.read_out, random_state=seed),
+            (pool.at(site, rows).up_to(depth), train.y),
+            (pool.at(site, others[known]).up_to(depth), test.y[known]),
+            n_neurons=len(classifier.neurons_), groups=train.groups, n_draws=_DRAWS, seed=seed,
+        )  # fmt: skip
     return float(np.mean(found))
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """Shuffled labels contradict each other, and neurons drawn at random see little: no news."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        warnings.filterwarnings("ignore", "A single label was found", UserWarning)
+        yield
 
 
 def shuffled_control(pool: Pool, parts: Sequence[Part], *, site: Site, seed: int) -> float:
@@ -93,7 +106,8 @@ def shuffled_control(pool: Pool, parts: Sequence[Part], *, site: Site, seed: int
         rows, others = pool.balanced_rows(part.train, seed), pool.rows(part.test)
         train, test = pool.probing_set(rows).shuffled(seed), pool.probing_set(others)
         read_out = make_read_out("super-neurons", random_state=seed, layer_width=width)
-        read_out.fit(pool.at(site, rows).flat, train.y, groups=train.groups)
+        with _unsaid():
+            read_out.fit(pool.at(site, rows).flat, train.y, groups=train.groups)
         known = np.isin(test.y, train.y)
         given = read_out.predict(pool.at(site, others[known]).flat)
         found.append(mean_recall(test.y[known], given))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,8 +15,8 @@ from superneurons.activations.site import Site
 from superneurons.errors import DataError, Problem
 from superneurons.shortcut.form import Form
 from superneurons.shortcut.probing import ProbingSet
-from superneurons.task.groups import group_ids
-from superneurons.task.labels import known_labels
+from superneurons.task.groups import group_ids, groups_per_label
+from superneurons.task.labels import DataWarning, is_multiple_choice, known_labels
 from superneurons.task.record import Record
 from superneurons.task.unroll import balance
 
@@ -93,7 +94,13 @@ def two_parts(probe: Sequence[Record], test: Sequence[Record]) -> list[Part]:
     Raises
     ------
     DataError
-        When a test record shares a picture or a group with a probing record.
+        When a test record shares a picture or a group with a probing record; when the probing
+        records are too few to learn any label from, or have none of the test records' labels.
+
+    Warns
+    -----
+    DataWarning
+        When test records have a label that no probing record has.
     """
     groups = group_ids([*probe, *test])
     known = set(groups[: len(probe)].tolist())
@@ -107,8 +114,45 @@ def two_parts(probe: Sequence[Record], test: Sequence[Record]) -> list[Part]:
             mend="Leave them out of one of the two, or give all records as one set, which is then "
             "parted by picture.",
         )
+    _refuse_unlearnable(probe, test, groups[: len(probe)])
     numbers = np.arange(len(probe) + len(test))
     return [Part(numbers[: len(probe)], numbers[len(probe) :])]
+
+
+def _refuse_unlearnable(
+    probe: Sequence[Record], test: Sequence[Record], groups: NDArray[np.int64]
+) -> None:
+    """The read-outs would say the same, but only after the model ran."""
+    known, wanted = known_labels(probe), set(known_labels(test))
+    if is_multiple_choice([*probe, *test]):
+        return
+    counts = groups_per_label(known, groups)
+    if len(counts) < 2:
+        raise DataError(
+            f"All records that are fitted on have the label {known[0]!r}." if known
+            else "There are no records to fit on.",
+            mend="Add records with another label: there is nothing to tell apart.",
+        )  # fmt: skip
+    few = [Problem(f"label {name!r}", f"in {n} group") for name, n in counts.items() if n < 2]
+    if few:
+        raise DataError(
+            "Some labels have too few examples to fit on: each needs two groups (pictures).",
+            problems=few,
+            mend="Add pictures for these labels, or leave them out.",
+        )
+    _say_unknown(sorted(wanted - set(counts)), sorted(counts), all_of_them=not wanted & set(counts))
+
+
+def _say_unknown(unknown: Sequence[str], known: Sequence[str], *, all_of_them: bool) -> None:
+    if not unknown:
+        return
+    what = f"No record that is fitted on has the label {', '.join(map(repr, unknown))}"
+    if all_of_them:
+        raise DataError(
+            f"{what}, and the test records have no other.",
+            mend=f"Give test records with the labels {', '.join(map(repr, known))}.",
+        )
+    warnings.warn(f"{what}: it can never be answered.", DataWarning, stacklevel=4)
 
 
 def crossed_parts(records: Sequence[Record], *, folds: int, seed: int) -> list[Part]:
