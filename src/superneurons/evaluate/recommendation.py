@@ -145,7 +145,7 @@ def _sentence(
     reached = f"a balanced accuracy of {_percent(scores[choice.name])}"
     if choice is not simplest and choice.ms is not None and simplest.ms is not None:
         return (
-            f"Use {choice.name}: with {reached} it is as good as any, and "
+            f"Use {choice.name}: with {reached} nothing is clearly better, and it is "
             f"{simplest.ms / choice.ms:.1f} times as fast as {simplest.name}."
         )
     advice = {
