@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from pictures import bright_records, coloured
-from superneurons.evaluate.rivals import base_task, generated_labels, text_only_labels
+from superneurons.evaluate.rivals import (
+    base_task,
+    generated_labels,
+    majority_labels,
+    text_only_labels,
+)
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
@@ -76,3 +81,18 @@ def test_a_favourite_option_is_found(n: int) -> None:
         for i, r in enumerate(coloured(n))
     ]
     assert text_only_labels(records, records, ()) == ["red"] * n
+
+
+def test_the_majority_is_that_of_the_probing_records() -> None:
+    records = bright_records(6)
+    mostly = [replace(r, label="yes") for r in records[:4]] + records[4:5]
+    assert majority_labels(mostly, records[:3], ["no", "yes"]) == ["yes"] * 3
+    assert majority_labels(records, records[:2], ["no", "yes"]) == ["no"] * 2  # of equals the first
+
+
+def test_the_majority_of_own_options_is_a_place_and_no_name() -> None:
+    first = [replace(r, options=("x", str(r.label), "y")) for r in coloured(6)]
+    asked = [replace(r, options=options) for r, options in zip(
+        coloured(2), (("red", "blue"), ("green",)), strict=True
+    )]  # fmt: skip
+    assert majority_labels(first, asked, ()) == ["blue", ""]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from superneurons.errors import ModelError
 from superneurons.evaluate.entries import Entry
 from superneurons.evaluate.logit_answers import Answers, best_lens_layer, logit_answers
 from superneurons.evaluate.pool import Part, Pool
-from superneurons.evaluate.rivals import BaseTask, text_only_labels
+from superneurons.evaluate.rivals import BaseTask, majority_labels, text_only_labels
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.form import Form
 from superneurons.task.labels import DataWarning
@@ -76,7 +77,6 @@ class Contest:
     base: BaseTask
     logits: NDArray[np.float32] | None
     seed: int
-    _lens: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
     @property
     def test(self) -> list[Record]:
@@ -99,26 +99,15 @@ class Contest:
 
     def majority(self) -> Answers:
         """Always the most frequent answer of the training part."""
-        return joined_answers([Answers(self._majority(part)) for part in self.parts])
-
-    def _majority(self, part: Part) -> list[str]:
-        if self.labels:
-            known = [str(record.label) for record in self._take(part.train)]
-            return [max(sorted(set(known)), key=known.count)] * len(part.test)
-        own = [(r.options or ()).index(str(r.label)) for r in self._take(part.train)]
-        place = max(sorted(set(own)), key=own.count)
-        return ["".join((r.options or ())[place : place + 1]) for r in self._take(part.test)]
+        return self._from_labels(majority_labels)
 
     def text_only(self) -> Answers:
         """By the words of the question alone."""
-        return joined_answers(
-            [
-                Answers(
-                    text_only_labels(self._take(part.train), self._take(part.test), self.labels)
-                )
-                for part in self.parts
-            ]
-        )
+        return self._from_labels(text_only_labels)
+
+    def _from_labels(self, answer: Callable[..., list[str]]) -> Answers:
+        parts = [(self._take(part.train), self._take(part.test)) for part in self.parts]
+        return joined_answers([Answers(answer(*pair, self.labels)) for pair in parts])
 
     def by_logits(self, *, calibrated: bool) -> Answers:
         """By the base model's own logits.
@@ -128,7 +117,8 @@ class Contest:
         ModelError
             When its first token can't tell the labels apart.
         """
-        return self._by(self._own_logits(), calibrated=calibrated)
+        logits = self._own_logits()
+        return joined_answers([self._answer(p, logits, calibrated=calibrated) for p in self.parts])
 
     def by_lens(self, *, calibrated: bool) -> tuple[Answers, int]:
         """By a logit lens at the layer that does best on the training part.
@@ -138,16 +128,14 @@ class Contest:
         answers, layer
             The layer is that of the first part that is fitted on.
         """
-        self._own_logits()
         found, layers = [], []
         for part in self.parts:
-            train = self._take(part.train)
-            lens = self._lens_logits()
             layer = best_lens_layer(
-                self.base, train, lens[part.train], calibrated=calibrated, seed=self.seed
-            )
+                self.base, self._take(part.train), self._lens[part.train], calibrated=calibrated,
+                seed=self.seed,
+            )  # fmt: skip
             layers.append(layer)
-            found.append(self._answer(part, lens[:, layer - 1], calibrated=calibrated))
+            found.append(self._answer(part, self._lens[:, layer - 1], calibrated=calibrated))
         return joined_answers(found), layers[0]
 
     def _own_logits(self) -> NDArray[np.float32]:
@@ -155,14 +143,13 @@ class Contest:
             raise ModelError("The label words can't be told apart.", mend=self.base.why_not)
         return self.logits
 
-    def _lens_logits(self) -> NDArray[np.float32]:
-        if "residual" not in self._lens and self.base.words is not None:
-            states = self.pools[self.native].captured.at(Site()).activations
-            self._lens["residual"] = logit_lens(self.vlm, states, self.base.words)
-        return self._lens["residual"]
-
-    def _by(self, logits: NDArray[np.float32], *, calibrated: bool) -> Answers:
-        return joined_answers([self._answer(p, logits, calibrated=calibrated) for p in self.parts])
+    @cached_property
+    def _lens(self) -> NDArray[np.float32]:
+        """Logits over the label words of each layer, shape (N, L, C)."""
+        if self.base.words is None:
+            raise ModelError("The label words can't be told apart.", mend=self.base.why_not)
+        states = self.pools[self.native].captured.at(Site()).activations
+        return logit_lens(self.vlm, states, self.base.words)
 
     def _answer(self, part: Part, logits: NDArray[np.float32], *, calibrated: bool) -> Answers:
         train, test = ((self._take(rows), logits[rows]) for rows in (part.train, part.test))
@@ -179,10 +166,9 @@ class Contest:
         DataError
             When it can't learn these records.
         """
-        pool = self.pool(entry)
-        fitted, found = None, []
+        pool, crossed, found = self.pool(entry), len(self.parts) > 1, []
         for part in self.parts:
-            fitted = self._classifier(entry, pool, part.train, again=len(self.parts) > 1)
+            fitted = self._classifier(entry, pool, part.train, again=crossed)
             rows = pool.rows(part.test)
             test = self._take(part.test)
             predictions = fitted.answer_captured(test, pool.at(entry.site, rows))
@@ -192,7 +178,7 @@ class Contest:
                     self._shares([p.probabilities for p in predictions], test),
                 )
             )
-        if fitted is None or len(self.parts) > 1:
+        if crossed:
             fitted = self._classifier(entry, pool, np.arange(len(self.records)))
         return Fitted(entry, fitted, joined_answers(found))
 

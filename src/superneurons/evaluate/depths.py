@@ -8,7 +8,7 @@ from typing import Any
 from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison, Row
 from superneurons.evaluate.null import chance_maximum
 from superneurons.evaluate.passes import Passes, Steps, run_passes, silent
-from superneurons.evaluate.rivals import text_only_labels
+from superneurons.evaluate.rivals import majority_labels, text_only_labels
 from superneurons.evaluate.scoring import score_predictions, score_records
 from superneurons.evaluate.setting import setting_of
 from superneurons.evaluate.timing import Timing, time_together
@@ -166,7 +166,7 @@ def _rival_rows(vlm: VLM, passes: Passes, timings: Mapping[str, Timing], seed: i
     base, whole = passes.base, vlm.n_layers
     generated = None if passes.generated is None else scored(passes.generated)
     rows = [
-        Row("majority class", scored(_majority(passes))),
+        Row("majority class", scored(majority_labels(passes.probe, passes.test, passes.labels))),
         Row("text only", scored(text_only_labels(passes.probe, passes.test, passes.labels))),
         Row(GENERATE, generated, whole, timing=timings[GENERATE]),
     ]
@@ -180,16 +180,6 @@ def _rival_rows(vlm: VLM, passes: Passes, timings: Mapping[str, Timing], seed: i
         Row(FIRST_TOKEN, scored(raw), whole, timing=prefill),
         Row("calibrated logits", scored(calibrated), whole, timing=prefill),
     ]
-
-
-def _majority(passes: Passes) -> list[str]:
-    """Answer always what is most frequent among the probing records."""
-    if passes.labels:
-        known = [str(record.label) for record in passes.probe]
-        return [max(sorted(set(known)), key=known.count)] * len(passes.test)
-    places = [(record.options or ()).index(str(record.label)) for record in passes.probe]
-    place = max(sorted(set(places)), key=places.count)
-    return ["".join((record.options or ())[place : place + 1]) for record in passes.test]
 
 
 def _row(

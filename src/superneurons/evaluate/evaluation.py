@@ -13,7 +13,7 @@ from superneurons.activations.capture import Progress
 from superneurons.errors import DataError
 from superneurons.evaluate.comparison import FIRST_TOKEN, Comparison, Row
 from superneurons.evaluate.passes import Steps, silent
-from superneurons.evaluate.rivals import BaseTask, base_task, text_only_labels
+from superneurons.evaluate.rivals import BaseTask, base_task, majority_labels, text_only_labels
 from superneurons.evaluate.scoring import score_predictions, score_records
 from superneurons.evaluate.setting import setting_of
 from superneurons.evaluate.timing import Timing, time_together
@@ -74,7 +74,7 @@ def evaluate_classifier(
     table = _Table(classifier, records, _folds(records, truth, seed), seed)
     base = base_task(classifier.vlm, records, table.labels)
     timings = _time(classifier, base, records, repeats, rivals=rivals)
-    rows = [*table.without_pictures(truth)]
+    rows = [*table.without_pictures()]
     if rivals:
         with steps("base model") as told:
             rows += table.of_base_model(base, timings[FIRST_TOKEN], told)
@@ -103,8 +103,8 @@ class _Table:
         layers = None if timing is None else self.classifier.vlm.n_layers
         return Row(name, scores, layers, timing=timing)
 
-    def without_pictures(self, truth: Sequence[str]) -> Iterator[Row]:
-        yield self.row("majority class", _majority(truth))
+    def without_pictures(self) -> Iterator[Row]:
+        yield self.row("majority class", majority_labels(self.records, self.records, self.labels))
         if self.parts:
             yield self.row("text only", self._crossed(self._text_only))
 
@@ -158,11 +158,6 @@ def _answers(
         answers.append(answer)
         told(len(answers), len(records))
     return answers
-
-
-def _majority(truth: Sequence[str]) -> list[str]:
-    values, counts = np.unique(np.array(truth), return_counts=True)
-    return [str(values[counts.argmax()])] * len(truth)
 
 
 def _at(records: Sequence[Record], indices: NDArray[np.int64]) -> list[Record]:

@@ -19,7 +19,14 @@ from superneurons.vlm.answer import LabelWords, generate_answers, label_words, p
 from superneurons.vlm.model import VLM
 from superneurons.vlm.prompt import Prompt
 
-__all__ = ["BaseTask", "base_task", "generated_labels", "logits_of", "text_only_labels"]
+__all__ = [
+    "BaseTask",
+    "base_task",
+    "generated_labels",
+    "logits_of",
+    "majority_labels",
+    "text_only_labels",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,22 @@ def generated_labels(
         if progress is not None:
             progress(len(found), len(asked))
     return task.labels(records, found)
+
+
+def majority_labels(
+    probe: Sequence[Record], test: Sequence[Record], labels: Sequence[str]
+) -> list[str]:
+    """Answer always what is most frequent among the probing records.
+
+    Where records bring options of their own, that is a place among them: the first, the second, …
+    A record that has no such option gets "".
+    """
+    if labels:
+        known = [str(record.label) for record in probe]
+        return [max(sorted(set(known)), key=known.count)] * len(test)
+    places = [(record.options or ()).index(str(record.label)) for record in probe]
+    place = max(sorted(set(places)), key=places.count)
+    return ["".join((record.options or ())[place : place + 1]) for record in test]
 
 
 def text_only_labels(
