@@ -7,7 +7,7 @@ from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison, 
 from superneurons.evaluate.metrics import score
 from superneurons.evaluate.paired import PairedDifference
 from superneurons.evaluate.recommendation import Recommendation
-from superneurons.evaluate.timing import Timing
+from superneurons.shortcut.timing import Timing
 
 
 def test_figures_stand_where_they_belong(capsys: pytest.CaptureFixture[str]) -> None:

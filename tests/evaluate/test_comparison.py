@@ -6,7 +6,7 @@ import pytest
 
 from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison, Row
 from superneurons.evaluate.metrics import score
-from superneurons.evaluate.timing import Timing
+from superneurons.shortcut.timing import Timing
 
 
 @pytest.fixture

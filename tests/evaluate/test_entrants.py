@@ -12,8 +12,8 @@ from superneurons.evaluate.entries import chosen_entries
 from superneurons.evaluate.logit_answers import Answers
 from superneurons.evaluate.pool import Pool, two_parts
 from superneurons.evaluate.rivals import base_task, logits_of
-from superneurons.evaluate.timing import Timing
 from superneurons.shortcut.probing import probing_set
+from superneurons.shortcut.timing import Timing
 from superneurons.vlm.model import VLM
 
 TRUTH = [record.label for record in bright_records(10, seed=1)]

@@ -19,9 +19,9 @@ from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.pool import Part, Pool, crossed_parts, two_parts
 from superneurons.evaluate.rivals import base_task, generated_labels, logits_of
 from superneurons.evaluate.setting import setting_of
-from superneurons.evaluate.timing import Timing, time_together
 from superneurons.shortcut.form import Form, as_asked
 from superneurons.shortcut.probing import ProbingSet, probing_set
+from superneurons.shortcut.timing import Timing, time_together
 from superneurons.task.record import Record
 from superneurons.vlm.answer import generate_answers
 from superneurons.vlm.model import VLM

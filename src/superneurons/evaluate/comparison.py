@@ -8,7 +8,7 @@ from typing import Any
 from superneurons.evaluate.metrics import Scores
 from superneurons.evaluate.paired import PairedDifference
 from superneurons.evaluate.recommendation import Recommendation
-from superneurons.evaluate.timing import Timing
+from superneurons.shortcut.timing import Timing
 
 __all__ = ["FIRST_TOKEN", "GENERATE", "Comparison", "Lead", "Row"]
 

@@ -11,9 +11,9 @@ from superneurons.evaluate.passes import Passes, Steps, run_passes, silent
 from superneurons.evaluate.rivals import majority_labels, text_only_labels
 from superneurons.evaluate.scoring import score_predictions, score_records
 from superneurons.evaluate.setting import setting_of
-from superneurons.evaluate.timing import Timing, time_together
 from superneurons.probes.registry import make_read_out
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.timing import Timing, time_together
 from superneurons.task.record import Record
 from superneurons.vlm.answer import generate_answers
 from superneurons.vlm.model import VLM

@@ -16,8 +16,8 @@ from superneurons.evaluate.logit_answers import Answers
 from superneurons.evaluate.paired import mcnemar, paired_difference
 from superneurons.evaluate.recommendation import Contestant, Kind, recommend
 from superneurons.evaluate.scoring import as_classes, score_records
-from superneurons.evaluate.timing import Timing
 from superneurons.shortcut.form import Form
+from superneurons.shortcut.timing import Timing
 from superneurons.task.groups import group_ids
 
 __all__ = ["CALIBRATED", "LENS", "Entrant", "Entrants"]

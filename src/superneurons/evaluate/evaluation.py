@@ -16,9 +16,9 @@ from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.rivals import BaseTask, base_task, majority_labels, text_only_labels
 from superneurons.evaluate.scoring import score_predictions, score_records
 from superneurons.evaluate.setting import setting_of
-from superneurons.evaluate.timing import Timing, time_together
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.prediction import Prediction
+from superneurons.shortcut.timing import Timing, time_together
 from superneurons.task.groups import group_ids
 from superneurons.task.images import check_images
 from superneurons.task.labels import known_labels

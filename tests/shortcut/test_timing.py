@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from superneurons.evaluate.timing import time_together
+from superneurons.shortcut.timing import time_together
 
 
 def test_calls_take_turns_after_a_warm_up() -> None:
