@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from superneurons.activations.capture import capture, capture_batch, joined, to_float16
+from superneurons.activations.capture import capture, capture_batch, captures, joined, to_float16
 from superneurons.activations.site import Site
 from superneurons.errors import DataError, ModelError, ResourceError
 from superneurons.task.record import Record
 from superneurons.vlm.answer import label_words
-from superneurons.vlm.model import VLM
+from superneurons.vlm.model import VLM, Inputs
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.prompt import Prompt
 from superneurons.vlm.taps import KINDS
@@ -49,6 +52,43 @@ def test_progress_ends_at_the_end(vlm: VLM, records: list[Record]) -> None:
     told: list[tuple[int, int]] = []
     capture(vlm, records[:5], batch_size=2, progress=lambda done, all_: told.append((done, all_)))
     assert told == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_batches_of_any_size_are_prepared_ahead_and_come_in_order(
+    vlm: VLM, records: list[Record]
+) -> None:
+    batches = [records[:1], records[1:4], records[4:6], records[6:]]
+    found = list(captures(vlm, batches))
+    assert [len(part) for part in found] == [1, 3, 2, 6]
+    for part, batch in zip(found, batches, strict=True):
+        np.testing.assert_array_equal(part.flat, capture_batch(vlm, batch).flat)
+
+
+def test_what_was_captured_before_a_bad_picture_is_told(
+    vlm: VLM, records: list[Record], tmp_path: Path
+) -> None:
+    broken = [*records[:5], replace(records[5], images=(tmp_path / "missing.png",)), *records[6:]]
+    told: list[int] = []
+    with pytest.raises(DataError, match="no such picture"):
+        capture(vlm, broken, batch_size=2, progress=lambda done, _: told.append(done))
+    assert told == [2, 4]
+    assert not [t for t in threading.enumerate() if t.name.startswith("superneurons-ahead")]
+
+
+def test_too_little_memory_for_a_later_batch_names_it(
+    vlm: VLM, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = VLM.encode
+
+    def full(self: VLM, batch: list[Record], *rest: Any) -> Inputs:
+        if batch[0] is records[4]:
+            raise MemoryError
+        return encode(self, batch, *rest)
+
+    monkeypatch.setattr(VLM, "encode", full)
+    with pytest.raises(ResourceError, match="batch of 2 records") as caught:
+        capture(vlm, records[:8], batch_size=2)
+    assert f"{records[4].id} … {records[5].id}" in str(caught.value)
 
 
 def test_a_huge_activation_keeps_its_sign_and_stays_finite() -> None:

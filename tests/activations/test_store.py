@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -10,10 +13,10 @@ import pytest
 
 from pictures import bright_records
 from superneurons.activations import store
-from superneurons.activations.capture import capture
+from superneurons.activations.capture import Captured, capture, captures
 from superneurons.activations.site import Site
 from superneurons.activations.store import capture_to_store, write_atomically
-from superneurons.errors import MismatchError, OutputError
+from superneurons.errors import DataError, MismatchError, OutputError
 from superneurons.task.record import Record
 from superneurons.vlm.answer import label_words
 from superneurons.vlm.model import VLM
@@ -45,20 +48,22 @@ def test_a_killed_capture_goes_on_with_what_is_missing(
     llava: VLM, forty: list[Record], tmp_path: Path, after: int
 ) -> None:
     whole = capture_to_store(llava, forty, tmp_path / "whole", batch_size=2)
-    computed = 0
+    computed: list[Captured] = []
 
-    def dying(*args: object, **options: object) -> object:
-        nonlocal computed
-        if computed == after:
-            raise Killed
-        computed += 1
-        return capture(*args, **options)  # type: ignore[arg-type]
+    def counted(*args: Any, dies: bool, **options: Any) -> Generator[Captured, None, None]:
+        for batch in captures(*args, **options):
+            if dies and len(computed) == after * 8 + 3:
+                raise Killed
+            computed.append(batch)
+            yield batch
 
-    with patch.object(store, "capture", dying), pytest.raises(Killed):
+    with patch.object(store, "captures", partial(counted, dies=True)), pytest.raises(Killed):
         capture_to_store(llava, forty, tmp_path / "cut", batch_size=2)
-    with patch.object(store, "capture", side_effect=capture) as resumed:
+    assert len(list((tmp_path / "cut").glob("shard-*"))) == after
+    computed.clear()
+    with patch.object(store, "captures", partial(counted, dies=False)):
         again = capture_to_store(llava, forty, tmp_path / "cut", batch_size=2)
-    assert resumed.call_count == 3 - after
+    assert len(computed) == 20 - after * 8
     assert np.array_equal(again.activations, whole.activations)
     for shard in sorted((tmp_path / "whole").iterdir()):
         assert (tmp_path / "cut" / shard.name).read_bytes() == shard.read_bytes()
@@ -140,7 +145,7 @@ def test_the_same_questions_in_another_order_are_something_else(
 def test_labels_and_names_may_change(llava: VLM, forty: list[Record], tmp_path: Path) -> None:
     first = capture_to_store(llava, forty[:4], tmp_path, batch_size=2)
     others = [replace(r, label="maybe", id=f"new {i}") for i, r in enumerate(forty[:4])]
-    with patch.object(store, "capture", side_effect=AssertionError):
+    with patch.object(llava.model, "forward", side_effect=AssertionError):
         again = capture_to_store(llava, others, tmp_path, batch_size=2)
     assert np.array_equal(first.activations, again.activations)
 
@@ -194,3 +199,20 @@ def test_several_sites_are_kept_and_resumed(
         np.testing.assert_array_equal(found.first_tokens, direct.first_tokens)
     with pytest.raises(MismatchError, match=r"plan\.json: shapes"):
         capture_to_store(llava, forty[:20], tmp_path, sites=[Site("heads")], batch_size=2)
+
+
+def test_a_record_that_fails_leaves_the_shards_before_it(
+    llava: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    plain = [replace(record, images=(tmp_path / f"{i}.png",)) for i, record in enumerate(forty)]
+    for record, shown in zip(forty, plain, strict=True):
+        record.images[0].save(shown.images[0])  # type: ignore[union-attr]
+    good = (tmp_path / "17.png").read_bytes()
+    with patch.object(store, "_digest", return_value="the same"):
+        (tmp_path / "17.png").write_bytes(b"no picture")
+        with pytest.raises(DataError, match="not a picture"):
+            capture_to_store(llava, plain, tmp_path / "store", batch_size=2)
+        assert len(list((tmp_path / "store").glob("shard-*"))) == 1
+        (tmp_path / "17.png").write_bytes(good)
+        found = capture_to_store(llava, plain, tmp_path / "store", batch_size=2)
+    assert np.array_equal(found.flat, capture(llava, forty, batch_size=2).flat)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from superneurons.activations.ahead import ahead, helpers
 from superneurons.activations.site import Site
 from superneurons.errors import DataError, ResourceError
 from superneurons.task.record import Record
@@ -18,7 +20,9 @@ from superneurons.vlm.model import VLM, Inputs
 from superneurons.vlm.prompt import Prompt
 from superneurons.vlm.taps import Kind
 
-__all__ = ["Captured", "Progress", "capture", "capture_batch", "joined", "to_float16"]
+__all__ = [
+    "Captured", "Progress", "capture", "capture_batch", "captures", "joined", "to_float16",
+]  # fmt: skip
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (records done, records in all)."""
@@ -133,12 +137,49 @@ def capture(
     >>> capture(open_vlm("demo"), make_task("dark", n=4)).activations.shape  # doctest: +SKIP
     (4, 30, 576)
     """
-    found = []
-    for number, batch in enumerate(_batches(records, batch_size), start=1):
-        found.append(capture_batch(vlm, batch, sites=sites, prompt=prompt, words=words))
-        if progress is not None:
-            progress(min(number * batch_size, len(records)), len(records))
+    found: list[Captured] = []
+    batches = _batches(records, batch_size)
+    with closing(captures(vlm, batches, sites=sites, prompt=prompt, words=words)) as coming:
+        for number, batch in enumerate(coming, start=1):
+            found.append(batch)
+            if progress is not None:
+                progress(min(number * batch_size, len(records)), len(records))
     return joined(found)
+
+
+def captures(
+    vlm: VLM,
+    batches: Iterable[Sequence[Record]],
+    *,
+    sites: Sequence[Site] = (Site(),),
+    prompt: Prompt | None = None,
+    words: LabelWords | None = None,
+) -> Generator[Captured, None, None]:
+    """Capture one batch after the other; the next ones are prepared while the model runs.
+
+    Takes and raises what :func:`capture` does. An error of a batch comes after what was captured
+    of those before it.
+
+    Parameters
+    ----------
+    batches
+        Records of one forward pass each.
+
+    Returns
+    -------
+    generator
+        What was captured of each batch, in order; to be closed by whoever stops before its end.
+    """
+
+    def prepare(batch: Sequence[Record]) -> tuple[Sequence[Record], Inputs]:
+        with _room_for(batch):
+            return batch, vlm.encode(batch, prompt)
+
+    with closing(ahead(batches, prepare, depth=helpers() + 1, workers=helpers())) as prepared:
+        for batch, inputs in prepared:
+            with _room_for(batch):
+                found = _captured(vlm, inputs, sites, words)
+            yield found
 
 
 def joined(parts: Sequence[Captured]) -> Captured:
@@ -161,8 +202,15 @@ def capture_batch(
     words: LabelWords | None = None,
 ) -> Captured:
     """Capture one batch; see :func:`capture`."""
-    try:
+    with _room_for(records):
         return _captured(vlm, vlm.encode(records, prompt), sites, words)
+
+
+@contextmanager
+def _room_for(records: Sequence[Record]) -> Iterator[None]:
+    """Say which batch is too large where memory runs out."""
+    try:
+        yield
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise ResourceError(
             f"A batch of {len(records)} records doesn't fit into memory.",

@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from superneurons.activations.capture import Captured, Progress, capture, joined
+from superneurons.activations.capture import Captured, Progress, captures, joined
 from superneurons.activations.site import Site
 from superneurons.errors import MismatchError, OutputError, Problem
 from superneurons.task.images import open_image
@@ -104,20 +106,34 @@ def capture_to_store(
         labels=words.labels if words else (),
     )
     _adopt(directory, plan)
-    shards = []
-    for start in range(0, len(records), plan.shard_size):
-        part = records[start : start + plan.shard_size]
-        path = directory / f"shard-{start // plan.shard_size:05d}.safetensors"
-        shard = _read(path, plan, len(part))
-        if shard is None:
-            shard = capture(
-                vlm, part, sites=sites, prompt=prompt, batch_size=batch_size, words=words
-            )
-            _write(path, shard)
-        shards.append(shard)
-        if progress is not None:
-            progress(start + len(part), len(records))
+    there = [_read(_path(directory, n), plan, len(part)) for n, part in _parts(records, plan)]
+    missing = [part for n, part in _parts(records, plan) if there[n] is None]
+    batches = [
+        part[i : i + batch_size] for part in missing for i in range(0, len(part), batch_size)
+    ]
+    shards, done = [], 0
+    # One run of batches over all shards: the next shard is prepared while this one is written.
+    with closing(captures(vlm, batches, sites=sites, prompt=prompt, words=words)) as coming:
+        for n, part in _parts(records, plan):
+            shard = there[n]
+            if shard is None:
+                shard = joined(list(islice(coming, -(-len(part) // batch_size))))
+                _write(_path(directory, n), shard)
+            shards.append(shard)
+            done += len(part)
+            if progress is not None:
+                progress(done, len(records))
     return joined(shards)
+
+
+def _parts(records: Sequence[Record], plan: Plan) -> Iterator[tuple[int, Sequence[Record]]]:
+    """The number of each shard and its records."""
+    size = plan.shard_size
+    yield from enumerate(records[i : i + size] for i in range(0, len(records), size))
+
+
+def _path(directory: Path, number: int) -> Path:
+    return directory / f"shard-{number:05d}.safetensors"
 
 
 def _answers(sites: Sequence[Site]) -> bool:
