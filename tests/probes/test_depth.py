@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superneurons.errors import DataError
-from superneurons.probes.depth import depth_scores, shallowest
+from superneurons.probes.depth import depth_answers, depth_scores, shallowest
 from superneurons.probes.ridge import targets
 from superneurons.probes.soft_votes import SoftVotes
 from superneurons.probes.super_neurons import SuperNeurons
@@ -36,6 +36,24 @@ def test_scores_rise_where_a_layer_knows(classes: int) -> None:
     assert scores.shape == (LAYERS,)
     assert scores[:3].max() < 1 / classes + 0.15
     assert scores[3:].min() > 0.9
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_scores_are_those_of_the_answers(classes: int) -> None:
+    X, y = layered({4: 0.5}, classes=classes)
+    fold = np.arange(N) // 12 % 4
+    rows, given = depth_answers(SoftVotes.of(X), targets(y, classes), y, fold, WIDTH)
+    assert rows.tolist() == list(range(N))
+    assert given.shape == (LAYERS, N)
+    recalls = [(given[:, y == c] == c).mean(axis=1) for c in range(classes)]
+    np.testing.assert_allclose(scores_of(X, y), np.mean(recalls, axis=0))
+
+
+def test_no_sample_is_answered_by_a_fit_that_knew_it() -> None:
+    """Labels that mean nothing can't be answered, although there are more neurons than samples."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(N, LAYERS * WIDTH)).astype(np.float32), rng.integers(2, size=N)
+    assert scores_of(X, y).max() < 0.62
 
 
 def test_later_layers_change_no_earlier_score() -> None:
@@ -110,6 +128,9 @@ def test_more_samples_than_are_needed_are_left_out(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("superneurons.probes.depth._MOST_SAMPLES", 60)
     scores = scores_of(X, y)
     assert scores[3:].min() > 0.8
+    fold = np.arange(N) // 12 % 4
+    rows, given = depth_answers(SoftVotes.of(X), targets(y, 2), y, fold, WIDTH)
+    assert (len(rows), given.shape) == (60, (LAYERS, 60))
     rare = y.copy()
     rare[-1] = 2  # a class that the first samples lack
     fold = np.arange(N) // 12 % 4

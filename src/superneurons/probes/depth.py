@@ -10,7 +10,7 @@ from superneurons.probes.ridge import dual_weights, gaussian_log_odds
 from superneurons.probes.soft_votes import SoftVotes
 from superneurons.probes.trust import standardised, trust
 
-__all__ = ["depth_scores", "shallowest"]
+__all__ = ["depth_answers", "depth_scores", "shallowest"]
 
 _PENALTIES = (0.03, 0.3, 3.0)
 # A factorisation for each layer, fold and penalty costs N³: more samples add little to the choice.
@@ -63,6 +63,28 @@ def depth_scores(
         Balanced accuracy for each number of layers, at the best of three penalties: a little too
         good, alike for all of them.
     """
+    rows, given = depth_answers(votes, Y, codes, fold, width)
+    return np.array([_balanced(answers, codes[rows]) for answers in given])
+
+
+def depth_answers(
+    votes: SoftVotes,
+    Y: NDArray[np.float64],
+    codes: NDArray[np.int64],
+    fold: NDArray[np.int64],
+    width: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Answer each sample from the first 1, 2, … layers, as fitted without its fold.
+
+    Parameters are those of :func:`depth_scores`.
+
+    Returns
+    -------
+    rows : ndarray of shape (n,), int64
+        The samples that were answered: the first 800 of them, where these have every class.
+    given : ndarray of shape (L, n), int64
+        The class given to each, at the best of three penalties for each number of layers.
+    """
     rows = np.arange(len(Y))
     if len(np.unique(codes[:_MOST_SAMPLES])) == len(np.unique(codes)):
         rows = rows[:_MOST_SAMPLES]
@@ -70,15 +92,16 @@ def depth_scores(
     parts = [fold != f for f in np.unique(fold)]
     trusts = _trusts(votes, Y, rows, parts)
     grams = np.zeros((len(parts), len(rows), len(rows)))
-    scores = []
+    given = []
     for start in range(0, len(votes.mean), width):
         columns = slice(start, start + width)
         block = votes.block(columns, torch.from_numpy(rows))
         for i, weight in enumerate(trusts):
             trusted = block * torch.from_numpy(weight[columns]).float()
             grams[i] += (trusted @ trusted.T).numpy()
-        scores.append(max(_score(grams, Y, codes, parts, penalty) for penalty in _PENALTIES))
-    return np.array(scores)
+        tried = [_answers(grams, Y, codes, parts, penalty) for penalty in _PENALTIES]
+        given.append(max(tried, key=lambda answers: _balanced(answers, codes)))
+    return rows, np.array(given)
 
 
 def _trusts(
@@ -96,13 +119,17 @@ def _trusts(
     return [trust(np.mean(squares[:, i], axis=1), int(part.sum())) for i, part in enumerate(parts)]
 
 
-def _score(
+def _balanced(given: NDArray[np.int64], codes: NDArray[np.int64]) -> float:
+    return float(np.mean([np.mean(given[codes == c] == c) for c in np.unique(codes)]))
+
+
+def _answers(
     grams: NDArray[np.float64],
     Y: NDArray[np.float64],
     codes: NDArray[np.int64],
     parts: list[NDArray[np.bool_]],
     penalty: float,
-) -> float:
+) -> NDArray[np.int64]:
     scores = np.empty_like(Y)
     for gram, part in zip(grams, parts, strict=True):
         inside = gram[np.ix_(part, part)]
@@ -112,4 +139,4 @@ def _score(
     A, b = gaussian_log_odds(scores, codes, int(codes.max()) + 1)
     decision = scores @ A + b
     given = decision[:, 0] > 0 if decision.shape[1] == 1 else decision.argmax(axis=1)
-    return float(np.mean([np.mean(given[codes == c] == c) for c in np.unique(codes)]))
+    return given.astype(np.int64)
