@@ -17,7 +17,7 @@ from superneurons.vlm.answer import label_words
 from superneurons.vlm.model import VLM, Inputs
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.prompt import Prompt
-from superneurons.vlm.taps import KINDS
+from superneurons.vlm.taps import KINDS, Kind
 
 
 def test_shapes_and_order(vlm: VLM, records: list[Record]) -> None:
@@ -154,7 +154,12 @@ def test_signs_outlive_float16(value: float) -> None:
     assert abs(half) <= 65504
 
 
-EVERYWHERE = [*(Site(kind) for kind in KINDS), Site(position="first_generated")]
+EVERYWHERE = [
+    *(Site(kind) for kind in KINDS),
+    Site(position="first_generated"),
+    Site("heads", "image_mean"),
+    Site("residual", "image_max"),
+]
 
 
 def test_all_sites_come_together_and_each_alone_is_the_same(
@@ -190,6 +195,30 @@ def test_the_first_generated_token_is_read_as_if_it_had_been_in_the_prompt(
         by_hand = replace(inputs, tensors=longer, last=inputs.last + 1)
         expected = vlm.last_states(by_hand).residual.numpy()
         np.testing.assert_allclose(found.activations[row], expected[0], atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["residual", "mlp", "heads"])
+def test_a_cut_model_gives_the_same_over_the_pictures(
+    vlm: VLM, records: list[Record], kind: Kind
+) -> None:
+    sites = [Site(kind, "image_mean"), Site(kind, "image_max")]
+    whole = capture(vlm, records[:5], sites=sites, batch_size=2)
+    cut = capture(vlm.truncated(2), records[:5], sites=sites, batch_size=2)
+    for site in sites:
+        assert whole.at(site).activations.shape == (5, *vlm.shape(kind))
+        np.testing.assert_array_equal(cut.at(site).flat, whole.at(site).up_to(2))
+
+
+def test_with_the_question_first_the_pictures_tokens_know_it(
+    vlm: VLM, records: list[Record]
+) -> None:
+    """Told after the pictures, it can't reach them: a decoder only looks back."""
+    site = Site(position="image_mean")
+    # Of the same length, so that the pictures keep their places.
+    asked = [replace(records[0], question=question) for question in ("Is it red?", "Is it big?")]
+    for order, same in (("picture-first", True), ("question-first", False)):
+        one, two = capture(vlm, asked, sites=[site], prompt=Prompt(order)).flat  # type: ignore[arg-type]
+        assert np.allclose(one, two, atol=5e-3) is same
 
 
 def test_it_differs_from_the_last_prompt_token(vlm: VLM, records: list[Record]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superneurons.activations.site import POSITIONS, Neuron, Site, neurons_of
+from superneurons.activations.site import POSITIONS, TOKENS, Neuron, Site, neurons_of
 from superneurons.errors import DataError
 from superneurons.vlm.taps import KINDS, PICTURE_KINDS, Kind
 
@@ -35,12 +35,22 @@ def test_what_is_no_site_is_refused() -> None:
         with pytest.raises(DataError, match="no site") as caught:
             Site(kind, position)  # type: ignore[arg-type]
         assert "residual" in str(caught.value)
-    with pytest.raises(DataError, match="don't change while answering"):
-        Site("vision", "first_generated")
+    for position in POSITIONS[1:]:
+        with pytest.raises(DataError, match="averaged over patches"):
+            Site("vision", position)
+
+
+def test_only_a_generated_token_needs_the_answer_first() -> None:
+    assert [position for position in POSITIONS if Site("heads", position).answers_first] == [
+        "first_generated"
+    ]
+    assert set(TOKENS) < set(POSITIONS)
 
 
 def test_the_exit_follows_from_the_site() -> None:
     assert Site("heads").exit_layer(3, 30) == 3
     assert Site("mlp", "first_generated").exit_layer(3, 30) == 30
+    assert Site("mlp", "image_mean").exit_layer(3, 30) == 3
+    assert Site("residual", "image_max").exit_layer(7, 30) == 7
     assert Site("vision").exit_layer(8, 30) == 0
     assert Site("projector").exit_layer(1, 30) == 0

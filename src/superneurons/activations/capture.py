@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from superneurons.errors import DataError, ResourceError
 from superneurons.task.record import Record
 from superneurons.vlm.answer import LabelWords
 from superneurons.vlm.model import VLM, Inputs
+from superneurons.vlm.positions import PromptPosition
 from superneurons.vlm.prompt import Prompt
 from superneurons.vlm.taps import Kind
 
@@ -222,9 +223,11 @@ def _room_for(records: Sequence[Record]) -> Iterator[None]:
 def _captured(
     vlm: VLM, inputs: Inputs, sites: Sequence[Site], words: LabelWords | None
 ) -> Captured:
-    now, later = _kinds(sites, "last_prompt"), _kinds(sites, "first_generated")
-    states = vlm.last_states(inputs, now, logits=bool(words or later))
-    read = {Site(kind): to_float16(part) for kind, part in states.parts.items()}
+    now = [site for site in sites if not site.answers_first]
+    later = _kinds([site for site in sites if site.answers_first])
+    positions = list(dict.fromkeys(_in_prompt(site) for site in now))
+    states = vlm.last_states(inputs, _kinds(now), positions, logits=bool(words or later))
+    read = {site: to_float16(states.at(site.kind, _in_prompt(site))) for site in now}
     pooled = tokens = None
     if states.logits is not None:
         answers = states.logits.argmax(dim=1)
@@ -236,8 +239,12 @@ def _captured(
     return Captured({site: read[site] for site in sites}, pooled, tokens)
 
 
-def _kinds(sites: Sequence[Site], position: str) -> list[Kind]:
-    return [site.kind for site in sites if site.position == position]
+def _kinds(sites: Sequence[Site]) -> list[Kind]:
+    return list(dict.fromkeys(site.kind for site in sites))
+
+
+def _in_prompt(site: Site) -> PromptPosition:
+    return cast(PromptPosition, site.position)
 
 
 def to_float16(residual: torch.Tensor) -> NDArray[np.float16]:

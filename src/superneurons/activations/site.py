@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from superneurons.errors import DataError
 from superneurons.vlm.taps import KINDS, PICTURE_KINDS, Kind
 
-__all__ = ["POSITIONS", "Neuron", "Position", "Site", "neurons_of"]
+__all__ = ["POSITIONS", "TOKENS", "Neuron", "Position", "Site", "neurons_of"]
 
-Position: TypeAlias = Literal["last_prompt", "first_generated"]
+Position: TypeAlias = Literal["last_prompt", "first_generated", "image_mean", "image_max"]
 POSITIONS: tuple[Position, ...] = get_args(Position)
+TOKENS: tuple[Position, ...] = ("last_prompt", "first_generated")
+"""The positions that are one token, at which the model is about to say something."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What is read at each layer, and at which token.
+    """What is read at each layer, and at which tokens.
 
     Parameters
     ----------
@@ -34,11 +36,14 @@ class Site:
         answer token. ``first_generated``: that answer token itself, in the pass that reads it. The
         paper leaves open which of the two it read (section 3.1 against table 5); only the first
         allows the pass to stop early, since the second needs the model's answer to begin with.
+        ``image_mean``, ``image_max``: the mean, or the largest value, over all tokens of the
+        record's pictures, in the pass that reads the prompt; it may stop early, too. With the
+        question asked first, these tokens know it.
 
     Raises
     ------
     DataError
-        For an unknown kind or position, or for pictures at a generated token.
+        For an unknown kind or position, or for a kind of pictures at any but the first.
 
     Examples
     --------
@@ -58,7 +63,8 @@ class Site:
             )
         if self.sees_only_pictures and self.position != "last_prompt":
             raise DataError(
-                f"The pictures' own activations ({self.kind}) don't change while answering.",
+                f"The pictures' own activations ({self.kind}) are averaged over patches, at no "
+                f"token of the prompt or answer ({self.position}).",
                 where="site",
                 mend="Leave the position at last_prompt.",
             )
@@ -85,7 +91,12 @@ class Site:
         """
         if self.sees_only_pictures:
             return 0
-        return layer if self.position == "last_prompt" else n_layers
+        return n_layers if self.position == "first_generated" else layer
+
+    @property
+    def answers_first(self) -> bool:
+        """Whether the whole model has to begin its answer before this can be read."""
+        return self.position == "first_generated"
 
 
 @dataclass(frozen=True, order=True, slots=True)

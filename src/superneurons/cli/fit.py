@@ -49,8 +49,11 @@ _Site: TypeAlias = Annotated[
     ),
 ]
 _Position: TypeAlias = Annotated[
-    Literal["last_prompt", "first_generated"],
-    typer.Option(help="At which token; the second needs the whole model, and one pass more."),
+    Literal["last_prompt", "first_generated", "image_mean", "image_max"],
+    typer.Option(
+        help="At which token; first_generated needs the whole model, and one pass more. Or the "
+        "mean or the largest value over the tokens of the pictures."
+    ),
 ]
 _MaxLayer: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="Deepest layer that may be read.")

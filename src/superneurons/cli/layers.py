@@ -64,7 +64,7 @@ def _print(found: Readings) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from superneurons.activations.site import POSITIONS
+    from superneurons.activations.site import TOKENS
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", justify="right")
@@ -73,7 +73,7 @@ def _print(found: Readings) -> None:
             table.add_column(f"{token}:\n{what}", justify="right")
     cells = {(row.position, row.layer): _cells(row) for row in found.rows}
     for layer in sorted({row.layer for row in found.rows}):
-        pairs = (cells.get((position, layer), ["–"] * 4) for position in POSITIONS)
+        pairs = (cells.get((position, layer), ["–"] * 4) for position in TOKENS)
         table.add_row(str(layer), *(cell for pair in pairs for cell in pair))
     console = Console(width=None if Console().is_terminal else 140)
     print_whole(table)

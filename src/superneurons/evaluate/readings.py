@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from superneurons.activations.capture import Captured, capture, to_float16
-from superneurons.activations.site import POSITIONS, Position, Site
+from superneurons.activations.site import TOKENS, Position, Site
 from superneurons.errors import DataError, ModelError
 from superneurons.evaluate.metrics import mean_recall
 from superneurons.evaluate.passes import Steps, silent
@@ -122,7 +122,7 @@ def read_layers(
     """
     two_parts(probe, test)
     probing, base = _two_answers(vlm, probe, seed)
-    sites = [Site(position=position) for position in POSITIONS]
+    sites = [Site(position=position) for position in TOKENS]
     with steps("running the model") as told:
         both = capture(
             vlm, [*probing.records, *test], sites=sites, batch_size=batch_size, words=base.words,

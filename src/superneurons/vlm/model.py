@@ -15,6 +15,7 @@ from superneurons.task.images import open_image
 from superneurons.task.record import Record
 from superneurons.vlm.family import Family, part
 from superneurons.vlm.patches import patch_averages
+from superneurons.vlm.positions import PromptPosition, Read, reads_at
 from superneurons.vlm.prompt import Prompt, adds_special_tokens
 from superneurons.vlm.taps import PICTURE_KINDS, Kind, head_dim, recording, shape_of
 from superneurons.vlm.truncate import truncate
@@ -68,19 +69,26 @@ class LastStates:
     Parameters
     ----------
     parts
-        For each kind of site that was asked for, shape (B, L, W): decoder layers in the model's
-        dtype, patch averages in float32.
+        For each kind of site that was asked for, shape (B, L, W): decoder layers at the last token
+        in the model's dtype, patch averages in float32.
     logits
         Logits of the next token, shape (B, V) float32; ``None`` unless asked for.
+    over_image
+        Decoder layers over the pictures' tokens, shape (B, L, W) float32, by kind and position.
     """
 
     parts: Mapping[Kind, torch.Tensor]
     logits: torch.Tensor | None
+    over_image: Mapping[tuple[Kind, PromptPosition], torch.Tensor] = field(default_factory=dict)
 
     @property
     def residual(self) -> torch.Tensor:
         """Residual stream after each layer that ran, never normed, not even after the last."""
         return self.parts["residual"]
+
+    def at(self, kind: Kind, position: PromptPosition = "last_prompt") -> torch.Tensor:
+        """Return one of the sites, shape (B, L, W)."""
+        return self.parts[kind] if position == "last_prompt" else self.over_image[kind, position]
 
 
 @dataclass(frozen=True)
@@ -263,7 +271,12 @@ class VLM:
 
     @torch.inference_mode()
     def last_states(
-        self, inputs: Inputs, kinds: Sequence[Kind] = ("residual",), *, logits: bool = False
+        self,
+        inputs: Inputs,
+        kinds: Sequence[Kind] = ("residual",),
+        positions: Sequence[PromptPosition] = ("last_prompt",),
+        *,
+        logits: bool = False,
     ) -> LastStates:
         """Run the layers it has once and return what they leave at the last token.
 
@@ -275,6 +288,9 @@ class VLM:
             From :meth:`encode`.
         kinds
             What is read.
+        positions
+            Where each kind of the decoder is read. Over the pictures' tokens it is what a layer
+            itself returns: features that a model adds there after it (DeepStack) don't count.
         logits
             Also return the logits of the next token.
 
@@ -294,23 +310,31 @@ class VLM:
                 where=", ".join(kinds),
                 mend="Open the model with as many layers as are read (depth), or with all.",
             )
-        rows, last = torch.arange(len(inputs), device=self.device), inputs.last.to(self.device)
-        with (
-            self._lock,
-            recording(
-                self.model, self.family, kinds,
-                at_token=lambda hidden: hidden[rows, last],
-                over_patches=patch_averages(
-                    self.model, self.family, inputs.tensors, inputs.pictures
-                ),
-            ) as found,
-        ):  # fmt: skip
+        reads = self._reads(inputs, kinds, positions)
+        with self._lock, recording(self.model, self.family, reads) as found:
             hidden = self._run(inputs, only_pictures=not logits and only_pictures)
-        parts = {kind: torch.stack(states, dim=1) for kind, states in found.items()}
+        stacked = {place: torch.stack(states, dim=1) for place, states in found.items()}
+        parts = {kind: s for (kind, at), s in stacked.items() if at == "last_prompt"}
+        over_image = {place: s for place, s in stacked.items() if place[1] != "last_prompt"}
         if not logits:
-            return LastStates(parts, None)
+            return LastStates(parts, None, over_image)
+        rows, last = torch.arange(len(inputs), device=self.device), inputs.last.to(self.device)
         head = cast(Any, self.model).get_output_embeddings()
-        return LastStates(parts, head(hidden[rows, last]).float())
+        return LastStates(parts, head(hidden[rows, last]).float(), over_image)
+
+    def _reads(
+        self, inputs: Inputs, kinds: Sequence[Kind], positions: Sequence[PromptPosition]
+    ) -> dict[Kind, Mapping[PromptPosition, Read]]:
+        """What is taken of each kind: of pictures one average, of the decoder every position."""
+        at_tokens = reads_at(
+            positions, inputs.tensors["input_ids"], inputs.last.to(self.device),
+            int(cast(Any, self.model).config.image_token_id),
+        )  # fmt: skip
+        over_patches = patch_averages(self.model, self.family, inputs.tensors, inputs.pictures)
+        return {
+            kind: {"last_prompt": over_patches[kind]} if kind in over_patches else at_tokens
+            for kind in kinds
+        }
 
     def _run(self, inputs: Inputs, *, only_pictures: bool) -> Any:
         """Run the trunk and return its last hidden state; or only what sees the pictures."""

@@ -12,6 +12,7 @@ from torch import nn
 
 from superneurons.errors import ModelError
 from superneurons.vlm.family import Family, part
+from superneurons.vlm.positions import PromptPosition, Read
 
 __all__ = ["KINDS", "PICTURE_KINDS", "Kind", "head_dim", "recording", "shape_of", "tower_layers"]
 
@@ -23,8 +24,6 @@ what the projector makes of it (both averaged over the patches of a record's pic
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PICTURE_KINDS: tuple[Kind, ...] = ("vision", "projector")
 """The kinds that need no decoder layer, and so no question."""
-
-_Read: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,30 +96,28 @@ def _taps(model: nn.Module, family: Family, kind: Kind) -> list[_Tap]:
 def recording(
     model: nn.Module,
     family: Family,
-    kinds: Sequence[Kind],
-    *,
-    at_token: _Read,
-    over_patches: Mapping[Kind, _Read],
-) -> Iterator[dict[Kind, list[torch.Tensor]]]:
+    reads: Mapping[Kind, Mapping[PromptPosition, Read]],
+) -> Iterator[dict[tuple[Kind, PromptPosition], list[torch.Tensor]]]:
     """Collect what passes the taps during one forward pass, layer by layer.
 
-    Hooks see a layer's output before any final norm.
+    Hooks see a layer's output before any final norm, and before anything that the model adds
+    between layers.
 
     Parameters
     ----------
     model, family
         What is run.
-    kinds
-        What is read.
-    at_token
-        Takes the wanted token out of (B, T, W): gives (B, W).
-    over_patches
-        For each of the kinds of pictures, what makes one row per record of the patches.
+    reads
+        For each kind that is read, what makes one row per record (B, W) of what passes there, by
+        the position it is for.
     """
-    found: dict[Kind, list[torch.Tensor]] = {kind: [] for kind in kinds}
+    found: dict[tuple[Kind, PromptPosition], list[torch.Tensor]] = {
+        (kind, position): [] for kind, wanted in reads.items() for position in wanted
+    }
     handles = []
-    for tap in (tap for kind in kinds for tap in _taps(model, family, kind)):
-        keep = _keeper(found[tap.kind], over_patches.get(tap.kind, at_token))
+    for tap in (tap for kind in reads for tap in _taps(model, family, kind)):
+        wanted = reads[tap.kind]
+        keep = _keeper([(found[tap.kind, at], read) for at, read in wanted.items()])
         if tap.reads_input:
             handles.append(tap.module.register_forward_pre_hook(keep))
         else:
@@ -132,11 +129,12 @@ def recording(
             handle.remove()
 
 
-def _keeper(found: list[torch.Tensor], read: _Read) -> Callable[..., None]:
+def _keeper(wanted: Sequence[tuple[list[torch.Tensor], Read]]) -> Callable[..., None]:
     """Make a hook: the last it is given is the output, or for a hook before it the input."""
 
     def keep(_module: nn.Module, *passed: Any) -> None:
-        value = passed[-1]
-        found.append(read(value[0] if isinstance(value, tuple) else value).clone())
+        value = passed[-1][0] if isinstance(passed[-1], tuple) else passed[-1]
+        for found, read in wanted:
+            found.append(read(value).clone())
 
     return keep
