@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from superneurons.errors import ModelError
+from superneurons.vlm.lean.tower import Tower
 
 __all__ = ["Family", "PicturePatches", "PictureTokens", "families", "family_of", "part"]
 
@@ -45,9 +46,17 @@ class Family:
         demand a video backend): how many placeholder tokens one picture takes.
     picture_patches
         Set when the vision tower puts the patches of all pictures in one row: how many each has.
+    tower_count
+        The setting of ``vision_config`` that counts the layers of the vision tower.
+    tower_features
+        The setting that says which of their states the projector reads, as an index or several;
+        by default it reads the last.
     mlp_output, heads_output
         Within a decoder layer, the modules whose inputs are the MLP neurons and the attention
         heads, side by side.
+    lean_tower
+        Set when the family's passes are known well enough to stop anywhere (:mod:`vlm.lean`): what
+        makes its vision tower of the model. Without it, the layer read runs as a whole.
     """
 
     name: str
@@ -59,8 +68,11 @@ class Family:
     decoder: str = "model.language_model"
     picture_tokens: PictureTokens | None = None
     picture_patches: PicturePatches | None = None
+    tower_count: str = "num_hidden_layers"
+    tower_features: str | None = None
     mlp_output: str = "mlp.down_proj"
     heads_output: str = "self_attn.o_proj"
+    lean_tower: Callable[[nn.Module], Tower] | None = None
 
     @property
     def layers(self) -> str:

@@ -12,7 +12,7 @@ from torch import nn
 from superneurons.vlm.family import Family
 from superneurons.vlm.taps import PICTURE_KINDS, Kind
 
-__all__ = ["patch_average", "patch_averages"]
+__all__ = ["leading_tokens", "patch_average", "patch_averages"]
 
 
 def patch_averages(
@@ -38,7 +38,7 @@ def patch_averages(
             patch_average,
             pictures=pictures,
             patches=patches,
-            leading=_leading_tokens(model) if kind == "vision" else 0,
+            leading=leading_tokens(model) if kind == "vision" else 0,
         )
         for kind in PICTURE_KINDS
     }
@@ -77,7 +77,7 @@ def patch_average(
     return torch.stack([part.mean(dim=0) for part in of_records])
 
 
-def _leading_tokens(model: nn.Module) -> int:
+def leading_tokens(model: nn.Module) -> int:
     """Tokens that the tower puts before the patches and that the projector doesn't get."""
     config = cast(Any, model).config
     return int(getattr(config, "vision_feature_select_strategy", None) == "default")

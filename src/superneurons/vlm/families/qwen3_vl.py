@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from superneurons.vlm.family import Family
+from superneurons.vlm.lean.qwen3_vl import Qwen3VLTower
 
 __all__ = ["FAMILY"]
 
@@ -29,6 +30,8 @@ FAMILY = Family(
     model_class="Qwen3VLForConditionalGeneration",
     vision=("model.visual",),
     projector=("model.visual.merger",),
+    tower_count="depth",
     picture_tokens=_picture_tokens,
     picture_patches=_picture_patches,
+    lean_tower=Qwen3VLTower.of,
 )

@@ -1,0 +1,1 @@
+"""The passes of known families, written so that they can stop anywhere."""

@@ -1,0 +1,86 @@
+"""Pictures among words: where image tokens go, and which positions the decoder gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from superneurons.vlm.lean.tower import Grid
+
+__all__ = ["Row", "merged", "rows_of", "three_axes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The tokens of a batch, each row starting at position 0.
+
+    Parameters
+    ----------
+    ids
+        Token ids, shape (B, T).
+    last
+        Index of each row's last token, shape (B,).
+    images
+        Which tokens stand for pictures, shape (B, T).
+    """
+
+    ids: torch.Tensor
+    last: torch.Tensor
+    images: torch.Tensor
+
+
+def rows_of(ids: torch.Tensor, mask: torch.Tensor, image_token: int) -> Row:
+    """Move each row's tokens to its beginning, on whichever side it was padded.
+
+    Nothing here waits for the device: lengths stay there.
+
+    Parameters
+    ----------
+    ids, mask
+        Shape (B, T); the mask is 0 where a row is padded.
+    image_token
+        Id of the token that stands for a piece of a picture.
+    """
+    places = torch.arange(ids.shape[1], device=ids.device)
+    last = mask.sum(dim=1) - 1
+    end = (places * mask).argmax(dim=1)
+    ids = ids.gather(1, (places + (end - last)[:, None]) % ids.shape[1])
+    return Row(ids, last, (ids == image_token) & (places <= last[:, None]))
+
+
+def merged(embedded: torch.Tensor, images: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Put image tokens (n, D) where ``images`` (B, T) says, in order, into (B, T, D)."""
+    slot = (images.flatten().cumsum(0) - 1).clamp(min=0, max=len(tokens) - 1)
+    found = tokens[slot].view_as(embedded).to(embedded.dtype)
+    return torch.where(images[..., None], found, embedded)
+
+
+def three_axes(images: torch.Tensor, grids: tuple[Grid, ...]) -> torch.Tensor:
+    """Positions in time, height and width, as Qwen's decoders count them, shape (3, B, T).
+
+    A word is one step on all axes. The tokens of a picture start where the words before it end:
+    their time stands still, and the words after it go on after its longer side.
+
+    Parameters
+    ----------
+    images
+        Which tokens stand for pictures, shape (B, T).
+    grids
+        Rows and columns of tokens of each picture, in order.
+    """
+    device = images.device
+    counts = torch.tensor([height * width for height, width in grids])
+    number = torch.repeat_interleave(torch.arange(len(grids)), counts)
+    within = torch.arange(len(number)) - (counts.cumsum(0) - counts)[number]
+    sizes = torch.tensor(grids)
+    columns = sizes[number, 1]
+    # For each image token: its row, its column, the longer side, and whether it is the first.
+    table = torch.stack(
+        [within // columns, within % columns, sizes[number].amax(dim=1), (within == 0).long()]
+    ).to(device)
+    slot = (images.flatten().cumsum(0) - 1).clamp(min=0, max=len(number) - 1)
+    row, column, side, first = table[:, slot].view(-1, *images.shape)
+    steps = torch.where(images, side * first, 1).cumsum(dim=1)
+    start = steps - torch.where(images, side, 1)
+    return torch.stack([start, *(start + images * place for place in (row, column))])

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from superneurons.errors import ModelError, ResourceError
+from superneurons.task.record import Record
+from superneurons.vlm.early_exit import EarlyExit
+from superneurons.vlm.graphs import AccelerationWarning
+from superneurons.vlm.model import VLM
+
+LAYERS, COLUMNS = [2, 1, 2], [3, 0, 11]
+
+
+@pytest.fixture(scope="module")
+def mixed(records: list[Record]) -> list[Record]:
+    """Different lengths, and one record with two pictures of different sizes."""
+    longer = replace(records[1], question="Is it bright, or would you rather say that it is dark?")
+    wide = records[3].images[0].resize((40, 17))  # type: ignore[union-attr]
+    double = replace(records[2], images=(*records[2].images, wide))
+    return [records[0], longer, double]
+
+
+@pytest.mark.parametrize("kind", ["residual", "mlp", "heads", "vision", "projector"])
+def test_the_neurons_are_those_of_the_plain_model(vlm: VLM, mixed: list[Record], kind: Any) -> None:
+    layers = [1, 1, 1] if kind == "projector" else LAYERS
+    inputs = vlm.encode(mixed)
+    states = vlm.last_states(inputs, [kind]).at(kind)
+    expected = states[:, torch.tensor(layers) - 1, torch.tensor(COLUMNS)]
+    for acceleration in ("off", "lean", "auto"):
+        leave = EarlyExit(vlm, layers, COLUMNS, kind=kind, acceleration=acceleration)  # type: ignore[arg-type]
+        torch.testing.assert_close(leave(inputs), expected.float(), atol=1e-4, rtol=1e-4)
+        assert leave.path == ("off" if acceleration == "off" else "lean")
+
+
+@pytest.mark.parametrize("position", ["image_mean", "image_max"])
+def test_so_are_those_over_the_pictures_tokens(
+    vlm: VLM, mixed: list[Record], position: Any
+) -> None:
+    inputs = vlm.encode(mixed)
+    states = vlm.last_states(inputs, ["residual"], [position]).at("residual", position)
+    found = EarlyExit(vlm, LAYERS, COLUMNS, position=position)(inputs)
+    expected = states[:, torch.tensor(LAYERS) - 1, torch.tensor(COLUMNS)]
+    torch.testing.assert_close(found, expected.float(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("acceleration", ["off", "auto"])
+def test_no_later_layer_runs(vlm: VLM, records: list[Record], acceleration: Any) -> None:
+    class Ran(Exception):
+        pass
+
+    def refuse(*_: Any) -> None:
+        raise Ran
+
+    later = vlm.layers[2]
+    leave = EarlyExit(vlm, LAYERS, COLUMNS, acceleration=acceleration)
+    handles = [module.register_forward_pre_hook(refuse) for module in (later, later.mlp)]
+    try:
+        assert leave(vlm.encode(records[:2])).shape == (2, 3)
+        with pytest.raises(Ran):
+            EarlyExit(vlm, [3], [0], acceleration="off")(vlm.encode(records[:2]))
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def test_a_pass_that_differs_is_not_used(
+    vlm: VLM, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = vlm.encode(records[:3])
+    expected = EarlyExit(vlm, LAYERS, COLUMNS, acceleration="off")(inputs)
+    monkeypatch.setattr(EarlyExit, "_neurons", lambda self, *_: expected + 1.0)
+    leave = EarlyExit(vlm, LAYERS, COLUMNS)
+    with pytest.warns(AccelerationWarning, match="differs from the plain model's"):
+        assert torch.equal(leave(inputs), expected)
+    assert leave.path == "off"
+    assert "differs" in leave.reason
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(leave(inputs), expected)
+
+
+def test_a_family_without_a_lean_pass_runs_plainly_and_says_so(
+    vlm: VLM, records: list[Record]
+) -> None:
+    unknown = replace(vlm.truncated(2), family=replace(vlm.family, lean_tower=None))
+    leave = EarlyExit(unknown, LAYERS, COLUMNS)
+    assert leave.path == "off"
+    assert vlm.family.name in leave.reason
+    inputs = vlm.encode(records[:2])
+    torch.testing.assert_close(leave(inputs), EarlyExit(vlm, LAYERS, COLUMNS)(inputs))
+
+
+def test_an_adapter_around_a_layer_keeps_the_plain_pass(llava: VLM) -> None:
+    class Wrapped(torch.nn.Linear):
+        pass
+
+    cut = llava.truncated(1)
+    layer, plain = cut.layers[0], cut.layers[0].self_attn.o_proj  # type: ignore[union-attr]
+    layer.self_attn.o_proj = Wrapped(*plain.weight.shape[::-1], bias=False)  # type: ignore[union-attr]
+    try:
+        leave = EarlyExit(cut, [1], [0])
+        assert leave.path == "off"
+        assert "Wrapped" in leave.reason
+    finally:
+        layer.self_attn.o_proj = plain  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layers": [5, 1, 2]}, "neurons up to layer 5"),
+        ({"columns": [0, 1, 99]}, "column 99"),
+        ({"columns": [0]}, "3 layers and 1 columns"),
+        ({"layers": [], "columns": []}, "0 layers"),
+        ({"acceleration": "warp"}, "Unknown acceleration 'warp'"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(vlm: VLM, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        EarlyExit(vlm, **{"layers": LAYERS, "columns": COLUMNS, **change})
+
+
+def test_too_little_memory_says_how_much_is_needed(
+    vlm: VLM, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(EarlyExit, "_run", full)
+    with pytest.raises(ResourceError, match=r"batch of 2 records .* weights take 0\.0 GB"):
+        EarlyExit(vlm, LAYERS, COLUMNS)(vlm.encode(records[:2]))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_graphs_give_the_plain_model_s_neurons_for_every_batch(
+    model_path: Any, records: list[Record], dtype: str
+) -> None:
+    from superneurons.vlm.opening import open_vlm
+
+    vlm = open_vlm(str(model_path), device="cuda", dtype=dtype)
+    fast, plain = (EarlyExit(vlm, LAYERS, COLUMNS, acceleration=a) for a in ("graphs", "off"))
+    tolerance = 1e-3 if dtype == "float32" else 0.1
+    for start, stop in ((0, 3), (3, 4), (4, 9), (0, 3)):
+        inputs = vlm.encode(records[start:stop])
+        torch.testing.assert_close(fast(inputs), plain(inputs), atol=tolerance, rtol=tolerance)
+    assert fast.path == "graphs"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_pass_that_cannot_be_recorded_still_runs(
+    model_path: Any, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from superneurons.vlm.opening import open_vlm
+
+    vlm = open_vlm(str(model_path), device="cuda")
+    neurons = EarlyExit._neurons
+
+    def waits(self: EarlyExit, *given: Any) -> torch.Tensor:
+        found = neurons(self, *given)
+        found.sum().item()
+        return found
+
+    monkeypatch.setattr(EarlyExit, "_neurons", waits)
+    leave, inputs = EarlyExit(vlm, LAYERS, COLUMNS), vlm.encode(records[:2])
+    with pytest.warns(AccelerationWarning, match="No CUDA graph"):
+        found = leave(inputs)
+    assert leave.path == "lean"
+    monkeypatch.undo()
+    torch.testing.assert_close(
+        found, EarlyExit(vlm, LAYERS, COLUMNS, acceleration="off")(inputs), atol=1e-3, rtol=1e-3
+    )
