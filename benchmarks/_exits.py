@@ -30,6 +30,7 @@ from superneurons.vlm.model import VLM, Inputs
 
 __all__ = [
     "ACCELERATIONS",
+    "DIFFERENT",
     "GENERATE",
     "PREFILL",
     "LinearReadOut",
@@ -349,7 +350,11 @@ class Report:
 
 
 def options_of(
-    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, *, batches: Sequence[int]
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    *,
+    batches: Sequence[int],
+    agree: int = 1000,
 ) -> argparse.Namespace:
     """Add the options that all of them have, and parse."""
     parser.add_argument("--device", type=device_of, default="auto")
@@ -361,7 +366,7 @@ def options_of(
     parser.add_argument("--repeats", type=int, default=30, help="rounds that are counted")
     parser.add_argument("--seconds", type=float, default=12, help="then no further round begins")
     parser.add_argument("--only", nargs="+", choices=("time", "agree"), default=("time", "agree"))
-    parser.add_argument("--agree", type=int, default=1000, help="records for the agreement")
+    parser.add_argument("--agree", type=int, default=agree, help="records for the agreement")
     parser.add_argument("--agree-batch", type=int, default=8)
     parser.add_argument("--out", type=Path, help="JSON")
     options = parser.parse_args(arguments)
