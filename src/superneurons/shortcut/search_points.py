@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from superneurons.activations.site import Position, Site
 from superneurons.errors import DataError, Problem
+from superneurons.shortcut.probing import ProbingSet
 from superneurons.shortcut.search_scores import Accuracies
 from superneurons.vlm.prompt import PromptOrder
 from superneurons.vlm.taps import Kind
@@ -79,11 +83,18 @@ class ShortcutSearch:
         Theirs, in the same order, with what compares them by pairs.
     settings
         What was measured on what, as JSON values.
+    probing
+        The records as they were asked.
+    label_logits
+        The base model's logits of the label words for these, shape (M, C), where they were asked
+        for.
     """
 
     points: tuple[Point, ...]
     accuracies: Accuracies
     settings: Mapping[str, Any]
+    probing: ProbingSet | None = field(default=None, repr=False)
+    label_logits: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def front(self) -> tuple[Point, ...]:
         """Return the points that no other beats at both accuracy and cost, from the cheapest on.

@@ -1,0 +1,88 @@
+"""Where to look for shortcuts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from superneurons.activations.site import Position, Site
+from superneurons.errors import DataError, Problem
+from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import ORDERS, PromptOrder
+from superneurons.vlm.taps import Kind
+
+__all__ = ["SearchSpace"]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Where to look for shortcuts.
+
+    Parameters
+    ----------
+    resolutions
+        Pixels, per side, at which pictures are seen; the model's own way is always tried too.
+    kinds, positions
+        Sites: each kind of the decoder at each position; kinds that see pictures only have one.
+    orders
+        What prompts begin with. The base model is asked in the first.
+    max_layer
+        Deepest layer that is tried, of any site.
+
+    Raises
+    ------
+    DataError
+        For an empty choice, unknown words, or a position that allows no early exit.
+    """
+
+    resolutions: tuple[int, ...] = ()
+    kinds: tuple[Kind, ...] = ("residual", "vision", "projector")
+    positions: tuple[Position, ...] = ("last_prompt", "image_mean", "image_max")
+    orders: tuple[PromptOrder, ...] = ORDERS
+    max_layer: int | None = None
+
+    def __post_init__(self) -> None:
+        choices = {"kinds": self.kinds, "positions": self.positions, "orders": self.orders}
+        problems = [Problem(name, "none given") for name, given in choices.items() if not given]
+        problems += [
+            Problem("orders", f"{order!r} is unknown")
+            for order in self.orders if order not in ORDERS
+        ]  # fmt: skip
+        problems += [
+            Problem("resolutions", f"{pixels}, not at least 1")
+            for pixels in self.resolutions if pixels < 1
+        ]  # fmt: skip
+        if self.max_layer is not None and self.max_layer < 1:
+            problems.append(Problem("max_layer", f"{self.max_layer}, not at least 1"))
+        if "first_generated" in self.positions:
+            problems.append(Problem("positions", "first_generated allows no early exit"))
+        if problems:
+            raise DataError(
+                "There is nothing to search here.",
+                problems=problems,
+                mend=f"Give at least one of each; orders: {', '.join(ORDERS)}.",
+            )
+        self.sites(only_pictures=True)
+
+    def sites(self, *, only_pictures: bool) -> list[Site]:
+        """Return the sites; without those that see only pictures unless they are wanted.
+
+        Raises
+        ------
+        DataError
+            For an unknown kind or position.
+        """
+        found = [Site(kind) for kind in self.kinds if Site(kind).sees_only_pictures]
+        found = found if only_pictures else []
+        decoder = [kind for kind in self.kinds if not Site(kind).sees_only_pictures]
+        return found + [Site(kind, position) for kind, position in product(decoder, self.positions)]
+
+    def views(self, vlm: VLM) -> dict[int | None, VLM]:
+        """Return the model at each resolution, under ``None`` as it is.
+
+        Raises
+        ------
+        ModelError
+            When it cannot see pictures at one of them.
+        """
+        return {None: vlm} | {pixels: vlm.at_resolution(pixels) for pixels in self.resolutions}

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from superneurons.errors import DataError
+from superneurons.shortcut.search_space import SearchSpace
+from superneurons.vlm.model import VLM
+
+
+def test_kinds_of_pictures_have_no_positions() -> None:
+    space = SearchSpace(kinds=("projector", "heads"), positions=("last_prompt", "image_max"))
+    assert list(map(str, space.sites(only_pictures=True))) == [
+        "projector", "heads", "heads@image_max",
+    ]  # fmt: skip
+    assert list(map(str, space.sites(only_pictures=False))) == ["heads", "heads@image_max"]
+
+
+def test_the_model_as_it_is_comes_first(llava: VLM) -> None:
+    assert list(SearchSpace().views(llava)) == [None]
+    assert SearchSpace().views(llava)[None] is llava
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"kinds": ()}, "kinds: none given"),
+        ({"orders": ("answer-first",)}, "'answer-first' is unknown"),
+        ({"positions": ("first_generated",)}, "allows no early exit"),
+        ({"kinds": ("residue",)}, "no site 'residue'"),
+        ({"max_layer": 0}, "max_layer: 0"),
+        ({"resolutions": (64, 0)}, "resolutions: 0"),
+    ],
+)
+def test_what_is_nowhere_is_refused(parameters: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError) as refused:
+        SearchSpace(**parameters)
+    assert said in str(refused.value)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(DataError) as refused:
+        SearchSpace(kinds=(), max_layer=-1, resolutions=(-5,))
+    assert len(refused.value.problems) == 3
