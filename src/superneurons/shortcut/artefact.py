@@ -11,7 +11,6 @@ import json
 import shutil
 import uuid
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,22 +23,29 @@ from sklearn.utils.validation import check_is_fitted
 
 from superneurons.activations.site import Neuron, Site
 from superneurons.activations.store import write_atomically
-from superneurons.errors import ArtefactError, DataError, MismatchError, OutputError, Problem
+from superneurons.errors import ArtefactError, DataError, OutputError, Problem
 from superneurons.probes.base import ReadOutState
 from superneurons.probes.registry import READ_OUTS
+from superneurons.shortcut.belonging import belongs_to, refuse_mismatch
 from superneurons.shortcut.card import card
 from superneurons.shortcut.form import Form
-from superneurons.shortcut.schema import FORMAT, check_config
+from superneurons.shortcut.schema import check_config
 from superneurons.task.lettered import LETTERS
 from superneurons.task.unroll import NEGATIVE, POSITIVE
-from superneurons.vlm.fingerprint import fingerprint
-from superneurons.vlm.processor import processor_settings
 
 if TYPE_CHECKING:
     from superneurons.shortcut.classifier import SuperNeuronClassifier
     from superneurons.vlm.model import VLM
 
-__all__ = ["check_output", "load", "read_config", "save"]
+__all__ = [
+    "check_output",
+    "load",
+    "read_any",
+    "read_config",
+    "read_tensors",
+    "save",
+    "write_artefact",
+]
 
 _CONFIG = "config.json"
 _TENSORS = "classifier.safetensors"
@@ -105,11 +111,24 @@ def save(classifier: SuperNeuronClassifier, directory: Path, *, overwrite: bool 
     state = classifier.read_out_.get_state()
     neurons = np.array([(n.layer, n.index) for n in classifier.neurons_], dtype=np.int64)
     tensors = {"neurons": neurons, **{f"read_out.{k}": v for k, v in state.arrays.items()}}
+    write_artefact(directory, config, tensors, card(config, len(neurons)))
+
+
+def write_artefact(
+    directory: Path, config: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], readme: str
+) -> None:
+    """Write the parts of an artefact, replacing what is there, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
     partial = directory.parent / f".{directory.name}.{uuid.uuid4().hex}"
     write_atomically(partial / _CONFIG, (json.dumps(config, indent=2) + "\n").encode())
     arrays = {name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}
     write_atomically(partial / _TENSORS, to_safetensors(arrays))
-    write_atomically(partial / "README.md", card(config, len(neurons)).encode())
+    write_atomically(partial / "README.md", readme.encode())
     if directory.exists():
         shutil.rmtree(directory)
     partial.rename(directory)
@@ -118,21 +137,9 @@ def save(classifier: SuperNeuronClassifier, directory: Path, *, overwrite: bool 
 def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
     vlm, site = classifier.vlm, classifier.site_
     state = classifier.read_out_.get_state()
-    packages = ("superneurons", "torch", "transformers")
+    head = site.position == "first_generated"
     return {
-        "format": FORMAT,
-        "versions": {name: version(name) for name in packages},
-        "base_model": {
-            "name": vlm.name,
-            "revision": vlm.revision,
-            "layers": vlm.n_layers,
-            **_identity(vlm, classifier.exit_layer_, site),
-        },
-        "prompt": {
-            "order": classifier.prompt.order,
-            "frame": classifier.prompt.frame(vlm.processor),
-            "sha256": classifier.prompt.digest(vlm.processor),
-        },
+        **belongs_to(vlm, classifier.prompt, classifier.exit_layer_, head=head),
         "site": {
             "kind": site.kind,
             "position": site.position,
@@ -152,24 +159,32 @@ def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
     }
 
 
-def _identity(vlm: VLM, depth: int, site: Site) -> dict[str, Any]:
-    """What has to be the same about a model for a classifier to be its own."""
-    return {
-        "family": vlm.family.name,
-        "dtype": str(vlm.dtype).removeprefix("torch."),
-        "hidden_size": vlm.hidden_size,
-        "fingerprint": fingerprint(vlm, depth, head=site.position == "first_generated"),
-        "processor": processor_settings(vlm.processor),
-    }
-
-
 def read_config(directory: Path) -> dict[str, Any]:
-    """Read and check an artefact's configuration.
+    """Read and check the configuration of a classifier.
 
     Raises
     ------
     ArtefactError
         When it is missing, is no JSON, or lacks fields; lists every problem.
+    """
+    config = read_any(directory)
+    if config.get("kind") == "cascade":
+        raise ArtefactError(
+            f"{str(directory)!r} holds a cascade, not a classifier with one exit.",
+            where=str(directory / _CONFIG),
+            mend="Load it with Cascade.from_pretrained.",
+        )
+    check_config(config, _CONFIG)
+    return config
+
+
+def read_any(directory: Path) -> dict[str, Any]:
+    """Read the configuration of a classifier or a cascade; its fields are not checked.
+
+    Raises
+    ------
+    ArtefactError
+        When it is missing, is no JSON, or something else's.
     """
     path = directory / _CONFIG
     try:
@@ -186,7 +201,6 @@ def read_config(directory: Path) -> dict[str, Any]:
             where=str(path),
             mend="Give the directory that `superneurons fit --out` wrote.",
         )
-    check_config(config, _CONFIG)
     return dict(config)
 
 
@@ -224,7 +238,7 @@ def load(
         When the model cannot be opened, or has fewer layers than the classifier runs.
     """
     config = read_config(directory)
-    base, prompt = config["base_model"], config["prompt"]
+    base = config["base_model"]
     settings = {name: config["settings"][name] for name in _SETTINGS if name in config["settings"]}
     options = {"dtype": base["dtype"], "revision": base["revision"]} if model is None else {}
     classifier = cls(
@@ -239,16 +253,16 @@ def load(
     classifier.classes_ = np.array(config["labels"], dtype=np.str_)
     classifier.probing_ = config["probing_set"]
     # A generated token needs the head, too.
-    runs_all = whole or classifier.site_.position == "first_generated"
-    classifier.open(None if runs_all else max(0, min(config["exit_layer"], base["layers"])))
-    _refuse_mismatch(classifier, base, prompt)
+    head = classifier.site_.position == "first_generated"
+    classifier.open(None if whole or head else max(0, min(config["exit_layer"], base["layers"])))
+    refuse_mismatch(classifier.vlm, classifier.prompt, config, config["exit_layer"], head=head)
     _refuse_contradictions(classifier, config, directory)
     return classifier
 
 
 def _take_learnt(classifier: SuperNeuronClassifier, config: Mapping[str, Any], path: Path) -> None:
     """Set the neurons and the read-out over them."""
-    tensors = _tensors(path)
+    tensors = read_tensors(path.parent)
     arrays = {k.removeprefix("read_out."): v for k, v in tensors.items() if k != "neurons"}
     try:
         classifier.neurons_ = [Neuron(int(layer), int(i)) for layer, i in tensors["neurons"]]
@@ -319,7 +333,15 @@ def _classes_of(form: Form, labels: list[Any], classes: list[Any]) -> list[Any] 
     return None
 
 
-def _tensors(path: Path) -> dict[str, NDArray[Any]]:
+def read_tensors(directory: Path) -> dict[str, NDArray[Any]]:
+    """Read what was learnt.
+
+    Raises
+    ------
+    ArtefactError
+        When it is missing or damaged.
+    """
+    path = directory / _TENSORS
     try:
         return dict(load_file(path))
     except (OSError, SafetensorError) as error:
@@ -328,27 +350,3 @@ def _tensors(path: Path) -> dict[str, NDArray[Any]]:
             where=str(path),
             mend="Fit and save the classifier again.",
         ) from error
-
-
-def _refuse_mismatch(
-    classifier: SuperNeuronClassifier, base: Mapping[str, Any], prompt: Mapping[str, Any]
-) -> None:
-    vlm = classifier.vlm
-    depth = classifier.exit_layer_
-    found = _identity(vlm, depth, classifier.site_) if depth <= vlm.depth else {"layers": vlm.depth}
-    problems = [
-        Problem(f"base_model.{name}", f"fitted on {base.get(name)!r}, this one has {value!r}")
-        for name, value in found.items()
-        if base.get(name) != value
-    ]
-    if classifier.prompt.digest(vlm.processor) != prompt["sha256"]:
-        shown = classifier.prompt.frame(vlm.processor)
-        problems.append(
-            Problem("prompt", f"fitted with {prompt['frame']!r}, this one asks {shown!r}")
-        )
-    if problems:
-        raise MismatchError(
-            f"This classifier was fitted on another model than {vlm.name!r}.",
-            problems=problems,
-            mend="Open the model it was fitted on (same files, dtype and prompt), or fit again.",
-        )

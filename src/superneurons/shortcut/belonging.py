@@ -1,0 +1,85 @@
+"""What an artefact belongs to: the base model, its processor and the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from superneurons.errors import MismatchError, Problem
+from superneurons.shortcut.schema import FORMAT
+from superneurons.vlm.fingerprint import fingerprint
+from superneurons.vlm.model import VLM
+from superneurons.vlm.processor import processor_settings
+from superneurons.vlm.prompt import Prompt
+
+__all__ = ["belongs_to", "refuse_mismatch"]
+
+
+def belongs_to(vlm: VLM, prompt: Prompt, depth: int, *, head: bool) -> dict[str, Any]:
+    """Say what a configuration belongs to.
+
+    Parameters
+    ----------
+    vlm, prompt
+        The base model, and how it is asked.
+    depth, head
+        Decoder layers that run, and whether the head does.
+    """
+    packages = ("superneurons", "torch", "transformers")
+    return {
+        "format": FORMAT,
+        "versions": {name: version(name) for name in packages},
+        "base_model": {
+            "name": vlm.name,
+            "revision": vlm.revision,
+            "layers": vlm.n_layers,
+            **_identity(vlm, depth, head),
+        },
+        "prompt": {
+            "order": prompt.order,
+            "frame": prompt.frame(vlm.processor),
+            "sha256": prompt.digest(vlm.processor),
+        },
+    }
+
+
+def _identity(vlm: VLM, depth: int, head: bool) -> dict[str, Any]:
+    """What has to be the same about a model for a classifier to be its own."""
+    return {
+        "family": vlm.family.name,
+        "dtype": str(vlm.dtype).removeprefix("torch."),
+        "hidden_size": vlm.hidden_size,
+        "fingerprint": fingerprint(vlm, depth, head=head),
+        "processor": processor_settings(vlm.processor),
+    }
+
+
+def refuse_mismatch(
+    vlm: VLM, prompt: Prompt, config: Mapping[str, Any], depth: int, *, head: bool
+) -> None:
+    """Refuse another model or prompt than a configuration belongs to; see :func:`belongs_to`.
+
+    Raises
+    ------
+    MismatchError
+        Says what differs.
+    """
+    base, asked = config["base_model"], config["prompt"]
+    found = _identity(vlm, depth, head) if depth <= vlm.depth else {"layers": vlm.depth}
+    problems = [
+        Problem(f"base_model.{name}", f"fitted on {base.get(name)!r}, this one has {value!r}")
+        for name, value in found.items()
+        if base.get(name) != value
+    ]
+    if prompt.digest(vlm.processor) != asked["sha256"]:
+        shown = prompt.frame(vlm.processor)
+        problems.append(
+            Problem("prompt", f"fitted with {asked['frame']!r}, this one asks {shown!r}")
+        )
+    if problems:
+        raise MismatchError(
+            f"This classifier was fitted on another model than {vlm.name!r}.",
+            problems=problems,
+            mend="Open the model it was fitted on (same files, dtype and prompt), or fit again.",
+        )
