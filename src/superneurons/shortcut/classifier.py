@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
-from superneurons.activations.capture import Captured, Progress, capture, capture_batch
+from superneurons.activations.capture import Captured, Progress, capture
 from superneurons.activations.site import Neuron, Position, Site, neurons_of
 from superneurons.activations.store import capture_to_store
-from superneurons.errors import DataError
 from superneurons.probes.base import ReadOut
+from superneurons.shortcut.answering import Answering
 from superneurons.shortcut.checks import (
     check_classes,
     check_shape,
@@ -25,11 +22,11 @@ from superneurons.shortcut.checks import (
     native_or_unrolled,
     usable_read_out,
 )
-from superneurons.shortcut.form import Form, Multiclass, answered, as_asked, questions_each
-from superneurons.shortcut.prediction import Prediction
+from superneurons.shortcut.form import Form, Multiclass
 from superneurons.shortcut.probing import ProbingSet, probing_set, with_labels
 from superneurons.shortcut.reading import check_seen, depth_read, fit_to_site, runs_for, site_of
 from superneurons.task.record import Record
+from superneurons.vlm.early_exit import Acceleration
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.prompt import Prompt, PromptOrder
@@ -37,7 +34,7 @@ from superneurons.vlm.prompt import Prompt, PromptOrder
 __all__ = ["SuperNeuronClassifier"]
 
 
-class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
+class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
     """A categorical question, answered by a few neurons of a frozen vision-language model.
 
     ``fit`` runs the model once over the labelled records, finds the neurons that hold the answer,
@@ -75,6 +72,8 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         Directory to keep the probing activations in; an interrupted ``fit`` goes on from there.
     random_state : int
         Seed of everything that is drawn.
+    acceleration : {"auto", "off", "lean", "graphs", "compiled", "fp8"}
+        How an answer's early exit runs (:data:`~superneurons.vlm.early_exit.Acceleration`).
     dtype, device, revision, trust_remote_code
         As in :func:`~superneurons.vlm.opening.open_vlm`, when ``model`` is a name.
 
@@ -132,6 +131,7 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         batch_size: int = 8,
         activations: Path | None = None,
         random_state: int = 0,
+        acceleration: Acceleration = "auto",
         dtype: str = "auto",
         device: str = "auto",
         revision: str | None = None,
@@ -149,6 +149,7 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         self.batch_size = batch_size
         self.activations = activations
         self.random_state = random_state
+        self.acceleration = acceleration
         self.dtype = dtype
         self.device = device
         self.revision = revision
@@ -280,104 +281,6 @@ class SuperNeuronClassifier(ClassifierMixin, BaseEstimator):
         if self.activations is None:
             return capture(vlm, probing.records, **options)
         return capture_to_store(vlm, probing.records, Path(self.activations), **options)
-
-    def truncated(self) -> VLM:
-        """Return the base model, cut off where it may stop for an answer.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        """
-        check_is_fitted(self, "read_out_")
-        return runs_for(self.vlm, self.exit_layer_)
-
-    def answers(self, records: Sequence[Record]) -> Iterator[Prediction]:
-        """Answer records one batch at a time, in order.
-
-        Raises
-        ------
-        DataError
-            When a picture cannot be read, or a record's options cannot be asked or answered.
-        NotFittedError
-            Before ``fit``.
-        """
-        vlm = self.truncated()
-        step = max(1, self.batch_size // questions_each(records, self.form_, self._labels))
-        for start in range(0, len(records), step):
-            yield from self.answer(vlm, records[start : start + step])
-
-    def answer(self, vlm: VLM, records: Sequence[Record]) -> list[Prediction]:
-        """Answer one batch with a model that runs ``exit_layer_`` layers or more."""
-        begun = time.perf_counter()
-        captured = capture_batch(vlm, self.asked(records), sites=(self.site_,), prompt=self.prompt)
-        answers = self.answer_captured(records, captured)
-        spent = (time.perf_counter() - begun) * 1e3 / len(records)
-        return [replace(answer, latency_ms=spent) for answer in answers]
-
-    def asked(self, records: Sequence[Record]) -> Sequence[Record]:
-        """Return what the model is asked for these records: one each, or one per option."""
-        return as_asked(records, self.form_, self._labels)
-
-    @property
-    def _labels(self) -> list[str]:
-        return [str(label) for label in self.classes_]
-
-    def answer_captured(self, records: Sequence[Record], captured: Captured) -> list[Prediction]:
-        """Answer from activations of :meth:`asked` that were captured before; latencies are 0.
-
-        Parameters
-        ----------
-        records
-            N records.
-        captured
-            Activations (M, L, W) of what was asked for them, as deep as ``neurons_`` or deeper.
-
-        Raises
-        ------
-        DataError
-            When an activation is no finite number, or a record allows no answer that is known.
-        MismatchError
-            When the activations are of other records or another model.
-        """
-        check_is_fitted(self, "read_out_")
-        asked, activations = self.asked(records), captured.at(self.site_).activations
-        layers = np.array([neuron.layer for neuron in self.neurons_])
-        width = self.vlm.shape(self.site_.kind)[1]
-        check_shape(activations, n=len(asked), layers=int(layers.max()), width=width)
-        X = activations[:, layers - 1, [neuron.index for neuron in self.neurons_]]
-        check_values(X, layers, asked)
-        found = answered(records, X, self.read_out_, self.form_, self._labels)
-        return [
-            Prediction(label, shares, max(shares.values()), self.exit_layer_, 0.0, record.id)
-            for record, (label, shares) in zip(records, found, strict=True)
-        ]
-
-    def predict(self, records: Sequence[Record]) -> NDArray[np.str_]:
-        """Return the label of each record, shape (N,)."""
-        return np.array([answer.label for answer in self.answers(records)], dtype=np.str_)
-
-    def predict_proba(self, records: Sequence[Record]) -> NDArray[np.float64]:
-        """Return the probability of each label, shape (N, C), in the order of ``classes_``.
-
-        Raises
-        ------
-        DataError
-            When records bring options of their own, so that there are no common columns.
-        """
-        check_is_fitted(self, "read_out_")
-        if not len(self.classes_):
-            raise DataError(
-                "The options differ from record to record, so there are no common classes.",
-                mend="Use answers(), which gives each record's own probabilities.",
-            )
-        rows = [[a.probabilities.get(c, 0.0) for c in self._labels] for a in self.answers(records)]
-        return np.array(rows, dtype=np.float64).reshape(len(records), len(self.classes_))
-
-    def score(self, records: Sequence[Record], y: Sequence[str] | None = None) -> float:
-        """Return the plain accuracy; :mod:`superneurons.evaluate` gives what belongs to it."""
-        truth = [record.label for record in with_labels(records, y)]
-        return float(np.mean(self.predict(records) == np.array(truth)))
 
     def save_pretrained(self, directory: str | Path, *, overwrite: bool = False) -> None:
         """Save as an artefact; see :func:`superneurons.shortcut.artefact.save`."""

@@ -1,0 +1,194 @@
+"""What a fitted classifier does: answer records, running the model no further than it has to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from superneurons.activations.capture import Captured, capture_batch, to_float16
+from superneurons.activations.site import Neuron, Site
+from superneurons.errors import DataError, ResourceError
+from superneurons.probes.base import ReadOut
+from superneurons.shortcut.checks import check_shape, check_values
+from superneurons.shortcut.form import Form, answered, as_asked, questions_each
+from superneurons.shortcut.prediction import Prediction
+from superneurons.shortcut.probing import with_labels
+from superneurons.shortcut.reading import runs_for
+from superneurons.task.record import Record
+from superneurons.vlm.early_exit import Acceleration, EarlyExit
+from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
+
+__all__ = ["Answering"]
+
+
+class Answering:
+    """Answers of a classifier that knows its neurons, its read-out and how records are asked."""
+
+    _exit: tuple[object, EarlyExit] | None = None
+
+    if TYPE_CHECKING:
+        batch_size: int
+        acceleration: Acceleration
+        classes_: NDArray[np.str_]
+        read_out_: ReadOut
+        neurons_: list[Neuron]
+        site_: Site
+        exit_layer_: int
+        form_: Form
+
+        @property
+        def vlm(self) -> VLM: ...  # noqa: D102
+
+        @property
+        def prompt(self) -> Prompt: ...  # noqa: D102
+
+    def truncated(self) -> VLM:
+        """Return the base model, cut off where it may stop for an answer.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        check_is_fitted(self, "read_out_")
+        return runs_for(self.vlm, self.exit_layer_)
+
+    def answers(self, records: Sequence[Record]) -> Iterator[Prediction]:
+        """Answer records one batch at a time, in order.
+
+        Raises
+        ------
+        DataError
+            When a picture cannot be read, or a record's options cannot be asked or answered.
+        NotFittedError
+            Before ``fit``.
+        """
+        check_is_fitted(self, "read_out_")
+        vlm = self.vlm
+        step = max(1, self.batch_size // questions_each(records, self.form_, self._labels))
+        for start in range(0, len(records), step):
+            yield from self.answer(vlm, records[start : start + step])
+
+    def answer(self, vlm: VLM, records: Sequence[Record]) -> list[Prediction]:
+        """Answer one batch with a model that has ``exit_layer_`` layers or more."""
+        begun = time.perf_counter()
+        asked = self.asked(records)
+        if self.site_.position == "first_generated":
+            captured = capture_batch(vlm, asked, sites=(self.site_,), prompt=self.prompt)
+            answers = self.answer_captured(records, captured)
+        else:
+            try:
+                found = self.early_exit(vlm)(vlm.encode(asked, self.prompt))
+            except MemoryError as error:
+                raise ResourceError(
+                    f"A batch of {len(asked)} records doesn't fit into memory.",
+                    where=f"records {records[0].id or 0} … {records[-1].id or len(records)}",
+                    mend="Use a smaller batch size.",
+                ) from error
+            answers = self._answers_of(records, asked, to_float16(found))
+        spent = (time.perf_counter() - begun) * 1e3 / len(records)
+        return [replace(answer, latency_ms=spent) for answer in answers]
+
+    def early_exit(self, vlm: VLM | None = None) -> EarlyExit:
+        """Return what runs the model up to the neurons; its ``path`` says how.
+
+        Parameters
+        ----------
+        vlm
+            The model to run; the classifier's own by default.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        check_is_fitted(self, "read_out_")
+        vlm = self.vlm if vlm is None else vlm
+        wanted = (id(vlm.model), self.neurons_, self.site_, self.acceleration)
+        if self._exit is None or self._exit[0] != wanted:
+            leave = EarlyExit(
+                vlm,
+                [neuron.layer for neuron in self.neurons_],
+                [neuron.index for neuron in self.neurons_],
+                kind=self.site_.kind,
+                position=self.site_.position,  # type: ignore[arg-type]  # never a generated token
+                acceleration=self.acceleration,
+            )
+            self._exit = wanted, leave
+        return self._exit[1]
+
+    def asked(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Return what the model is asked for these records: one each, or one per option."""
+        return as_asked(records, self.form_, self._labels)
+
+    @property
+    def _labels(self) -> list[str]:
+        return [str(label) for label in self.classes_]
+
+    def answer_captured(self, records: Sequence[Record], captured: Captured) -> list[Prediction]:
+        """Answer from activations of :meth:`asked` that were captured before; latencies are 0.
+
+        Parameters
+        ----------
+        records
+            N records.
+        captured
+            Activations (M, L, W) of what was asked for them, as deep as ``neurons_`` or deeper.
+
+        Raises
+        ------
+        DataError
+            When an activation is no finite number, or a record allows no answer that is known.
+        MismatchError
+            When the activations are of other records or another model.
+        """
+        check_is_fitted(self, "read_out_")
+        asked, activations = self.asked(records), captured.at(self.site_).activations
+        layers = np.array([neuron.layer for neuron in self.neurons_])
+        width = self.vlm.shape(self.site_.kind)[1]
+        check_shape(activations, n=len(asked), layers=int(layers.max()), width=width)
+        X = activations[:, layers - 1, [neuron.index for neuron in self.neurons_]]
+        return self._answers_of(records, asked, X)
+
+    def _answers_of(
+        self, records: Sequence[Record], asked: Sequence[Record], X: NDArray[np.float16]
+    ) -> list[Prediction]:
+        check_values(X, np.array([neuron.layer for neuron in self.neurons_]), asked)
+        found = answered(records, X, self.read_out_, self.form_, self._labels)
+        return [
+            Prediction(label, shares, max(shares.values()), self.exit_layer_, 0.0, record.id)
+            for record, (label, shares) in zip(records, found, strict=True)
+        ]
+
+    def predict(self, records: Sequence[Record]) -> NDArray[np.str_]:
+        """Return the label of each record, shape (N,)."""
+        return np.array([answer.label for answer in self.answers(records)], dtype=np.str_)
+
+    def predict_proba(self, records: Sequence[Record]) -> NDArray[np.float64]:
+        """Return the probability of each label, shape (N, C), in the order of ``classes_``.
+
+        Raises
+        ------
+        DataError
+            When records bring options of their own, so that there are no common columns.
+        """
+        check_is_fitted(self, "read_out_")
+        if not len(self.classes_):
+            raise DataError(
+                "The options differ from record to record, so there are no common classes.",
+                mend="Use answers(), which gives each record's own probabilities.",
+            )
+        rows = [[a.probabilities.get(c, 0.0) for c in self._labels] for a in self.answers(records)]
+        return np.array(rows, dtype=np.float64).reshape(len(records), len(self.classes_))
+
+    def score(self, records: Sequence[Record], y: Sequence[str] | None = None) -> float:
+        """Return the plain accuracy; :mod:`superneurons.evaluate` gives what belongs to it."""
+        truth = [record.label for record in with_labels(records, y)]
+        return float(np.mean(self.predict(records) == np.array(truth)))
