@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,6 +32,10 @@ class PictureProcessor:
         The token that stands for one piece of a picture.
     picture_tokens
         How many placeholders one picture takes.
+    prepare
+        Prepares the pictures in the image processor's place.
+    marks_pictures
+        Whether the model takes ``mm_token_type_ids``.
     """
 
     def __init__(
@@ -41,12 +45,16 @@ class PictureProcessor:
         *,
         placeholder: str,
         picture_tokens: PictureTokens,
+        prepare: Callable[[Sequence[Image]], Mapping[str, torch.Tensor]] | None = None,
+        marks_pictures: bool = True,
     ) -> None:
         self.image_processor = image_processor
         self.tokenizer = tokenizer
         self.chat_template: str | None = tokenizer.chat_template
         self._placeholder = placeholder
         self._picture_tokens = picture_tokens
+        self._prepare = prepare
+        self._marks_pictures = marks_pictures
 
     def apply_chat_template(self, messages: Any, **options: Any) -> str:
         """Render messages with the tokenizer's chat template."""
@@ -57,15 +65,21 @@ class PictureProcessor:
     ) -> dict[str, torch.Tensor]:
         """Return ``input_ids``, ``attention_mask``, ``mm_token_type_ids`` and the pixel tensors."""
         flat = [picture for pictures in images for picture in pictures]
-        pixels = dict(self.image_processor(images=flat, return_tensors="pt")) if flat else {}
+        pixels = self._pixels(flat) if flat else {}
         counts = iter(
             [self._picture_tokens(pixels, i, self.image_processor) for i in range(len(flat))]
         )
         expanded = [self._expand(prompt, counts) for prompt in text]
         tokens = dict(self.tokenizer(expanded, **options))
-        placeholder_id = self.tokenizer.convert_tokens_to_ids(self._placeholder)
-        tokens["mm_token_type_ids"] = (tokens["input_ids"] == placeholder_id).long()
+        if self._marks_pictures:
+            placeholder_id = self.tokenizer.convert_tokens_to_ids(self._placeholder)
+            tokens["mm_token_type_ids"] = (tokens["input_ids"] == placeholder_id).long()
         return {**tokens, **pixels}
+
+    def _pixels(self, pictures: Sequence[Image]) -> dict[str, torch.Tensor]:
+        if self._prepare is not None:
+            return dict(self._prepare(pictures))
+        return dict(self.image_processor(images=pictures, return_tensors="pt"))
 
     def _expand(self, prompt: str, counts: Any) -> str:
         head, *tails = prompt.split(self._placeholder)
