@@ -15,11 +15,15 @@ import numpy as np
 import torch
 import transformers
 from PIL import Image
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
+    CLIPImageProcessorPil,
     CLIPVisionConfig,
     LlamaConfig,
     LlavaConfig,
+    LlavaProcessor,
     PreTrainedConfig,
+    PreTrainedTokenizerFast,
     Qwen3VLConfig,
 )
 from transformers.initialization import no_init_weights
@@ -32,6 +36,7 @@ __all__ = [
     "Shape",
     "build",
     "llava_config",
+    "llava_processor",
     "pictures",
     "qwen3_vl_config",
     "random_inputs",
@@ -40,6 +45,10 @@ __all__ = [
 ]
 
 FIRST_WORD = 10  # below are special tokens
+_CHAT = (
+    "{% for m in messages %}{% for c in m['content'] %}"
+    "{{ '<image>\n' if c['type'] == 'image' else c['text'] }}{% endfor %}{% endfor %}"
+)
 
 
 @dataclass(frozen=True)
@@ -239,6 +248,30 @@ def vision_tower(
         tower = transformers.CLIPVisionModel(vision)
     _fill(tower, shape.spread, seed=0)
     return tower.eval()
+
+
+def llava_processor(config: LlavaConfig) -> LlavaProcessor:
+    """Make a processor of LLaVA's for a model whose image token is 0; a token is a character.
+
+    Pictures are prepared as for llava-hf/llava-1.5-7b-hf. What the words are doesn't matter here.
+    """
+    words = ["<image>", "<pad>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    backend = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    side = config.vision_config.image_size
+    return LlavaProcessor(
+        image_processor=CLIPImageProcessorPil(
+            size={"shortest_edge": side}, crop_size={"height": side, "width": side}
+        ),
+        tokenizer=PreTrainedTokenizerFast(
+            tokenizer_object=backend, pad_token="<pad>", additional_special_tokens=["<image>"]
+        ),
+        patch_size=config.vision_config.patch_size,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        image_token="<image>",
+        chat_template=_CHAT,
+    )
 
 
 def pictures(

@@ -41,6 +41,7 @@ from transformers import CLIPImageProcessorPil
 from transformers.utils import is_torchvision_available
 
 from superneurons.vlm.model import VLM, Inputs
+from superneurons.vlm.pixels import pixel_preparer, why_not
 
 EXIT = 1
 HEIGHT, WIDTH, QUALITY = 480, 640, 90
@@ -82,13 +83,12 @@ def preparations(vlm: VLM, shape: Shape) -> tuple[dict[str, Prepare], list[dict[
         )["pixel_values"]
     else:
         left_out.append(_left_out("torchvision", "it is not installed"))
-    try:
-        from superneurons.vlm.pixels import pixel_preparer
-
-        preparer = pixel_preparer(SimpleNamespace(image_processor=by_pillow), vlm.device)
+    processor = SimpleNamespace(image_processor=by_pillow)
+    preparer = pixel_preparer(processor, vlm.device)
+    if preparer is None:
+        left_out.append(_left_out("on the device", why_not(processor)))
+    else:
         found["on the device"] = lambda image: preparer([image])["pixel_values"]
-    except ImportError as error:
-        left_out.append(_left_out("on the device", str(error)))
     return found, left_out
 
 
