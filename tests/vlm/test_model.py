@@ -4,7 +4,9 @@ import copy
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +16,7 @@ from PIL import Image
 from superneurons.errors import DataError, ModelError
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.pixels_processor import Preparation
 from superneurons.vlm.prompt import Prompt
 
 
@@ -197,3 +200,72 @@ def test_threads_do_not_disturb_each_other(vlm: VLM, records: list[Record]) -> N
         together = list(pool.map(lambda m, i: m.last_states(i).residual, models, inputs))
     for one, other in zip(alone, together, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def sized() -> list[Record]:
+    """Pictures of many sizes, two in one record."""
+    rng = np.random.default_rng(5)
+    sizes = [(28, 28), (50, 41), (30, 90), (28, 28), (7, 100), (1, 1)]
+    shown = [Image.fromarray(rng.integers(0, 256, (*s, 3), dtype=np.uint8)) for s in sizes]
+    return [
+        *(Record((picture,), f"Is it number {i}?") for i, picture in enumerate(shown)),
+        Record((shown[1], shown[2]), "Are they the same?"),
+    ]
+
+
+def test_pictures_prepared_on_the_device_give_the_same_states(
+    vlm: VLM, sized: list[Record]
+) -> None:
+    there = replace(vlm, preparation="device")
+    for padding_side in ("right", "left"):
+        by_processor, by_us = (v.encode(sized, padding_side=padding_side) for v in (vlm, there))
+        assert by_us.pictures == by_processor.pictures
+        assert torch.equal(by_us.last, by_processor.last)
+        expected = vlm.last_states(by_processor, logits=True)
+        found = there.last_states(by_us, logits=True)
+        torch.testing.assert_close(found.residual, expected.residual)
+        assert found.logits is not None
+        assert expected.logits is not None
+        assert torch.equal(found.logits.argmax(1), expected.logits.argmax(1))
+
+
+@pytest.mark.parametrize(
+    ("preparation", "asked"), [("auto", True), ("processor", True), ("device", False)]
+)
+def test_on_a_cpu_the_processor_prepares_unless_asked(
+    llava: VLM, records: list[Record], preparation: Preparation, asked: bool
+) -> None:
+    llava.encode(records[:1])
+    replace(llava, preparation="device").encode(records[:1])  # compared with the processor by now
+    with patch.object(
+        type(llava.processor), "__call__", autospec=True, side_effect=type(llava.processor).__call__
+    ) as called:
+        replace(llava, preparation=preparation).encode(records[:1])
+    assert called.called is asked
+
+
+def test_a_picture_that_the_processor_refuses_is_refused_on_the_device_too(
+    vlm: VLM, records: list[Record]
+) -> None:
+    if vlm.family.picture_tokens is None:
+        pytest.skip("its pictures all get one size")
+    narrow = replace(records[0], images=(Image.new("RGB", (1, 300)),))
+    for preparation in ("processor", "device"):
+        with pytest.raises(DataError, match="aspect ratio"):
+            replace(vlm, preparation=preparation).encode([records[1], narrow])
+
+
+@pytest.mark.parametrize("preparation", ["processor", "device"])
+def test_many_threads_may_encode_at_once(
+    vlm: VLM, sized: list[Record], preparation: Preparation
+) -> None:
+    """Tokenizers with settings of their own for each call are not made for that."""
+    vlm = replace(vlm, preparation=preparation)
+    calls = [(sized[: 1 + i % 4], ("right", "left")[i % 2]) for i in range(24)]
+    alone = [vlm.encode(batch, padding_side=side) for batch, side in calls]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda c: vlm.encode(c[0], padding_side=c[1]), calls))
+    for found, expected in zip(together, alone, strict=True):
+        for name, wanted in expected.tensors.items():
+            assert torch.equal(found.tensors[name], wanted)

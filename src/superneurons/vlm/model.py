@@ -15,6 +15,7 @@ from superneurons.task.images import open_image
 from superneurons.task.record import Record
 from superneurons.vlm.family import Family, part
 from superneurons.vlm.patches import patch_averages
+from superneurons.vlm.pixels_processor import Preparation, processor_on
 from superneurons.vlm.positions import PromptPosition, Read, reads_at
 from superneurons.vlm.prompt import Prompt, adds_special_tokens
 from superneurons.vlm.taps import PICTURE_KINDS, Kind, head_dim, recording, shape_of
@@ -112,6 +113,9 @@ class VLM:
         The commit, for a model of the hub.
     n_layers
         Decoder layers of the whole model, also when fewer are kept.
+    preparation
+        Where pictures are prepared: on the model's ``device``, by its ``processor``; ``auto``: on a
+        GPU, where that is known to give the same.
     """
 
     model: nn.Module
@@ -120,7 +124,9 @@ class VLM:
     name: str
     n_layers: int
     revision: str | None = None
+    preparation: Preparation = "auto"
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _encoding: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __repr__(self) -> str:
         kept = "" if self.depth == self.n_layers else f", first {self.depth} kept"
@@ -229,15 +235,17 @@ class VLM:
         self._refuse_picture_marks(records)
         texts = [prompt.render(self.processor, r.question, len(r.images)) for r in records]
         images = [[open_image(image) for image in record.images] for record in records]
+        prepare = self._encoder()
         try:
-            batch = self.processor(
-                images=images,
-                text=texts,
-                padding=True,
-                padding_side=padding_side,
-                add_special_tokens=adds_special_tokens(self.processor, texts[0]),
-                return_tensors="pt",
-            )
+            with self._encoding:  # a tokenizer can be asked by one thread at a time
+                batch = prepare(
+                    images=images,
+                    text=texts,
+                    padding=True,
+                    padding_side=padding_side,
+                    add_special_tokens=adds_special_tokens(self.processor, texts[0]),
+                    return_tensors="pt",
+                )
         except ValueError as error:
             raise DataError(
                 f"The model's processor refuses a picture or question: {error}",
@@ -249,6 +257,16 @@ class VLM:
         last = (positions * mask).argmax(dim=1)
         tensors = {name: self._to_device(value) for name, value in batch.items()}
         return Inputs(tensors, last, tuple(len(record.images) for record in records))
+
+    def _encoder(self) -> Any:
+        """The processor, or one that gives the same with pictures prepared on the device."""
+        place = self.device.type if self.preparation == "auto" else self.preparation
+        if place not in ("cuda", "device"):
+            return self.processor
+        number = cast(Any, self.model).config.image_token_id
+        mark = str(self.processor.tokenizer.convert_ids_to_tokens(number))
+        found = processor_on(self.device, self.processor, self.family, mark)
+        return found.processor or self.processor
 
     def _refuse_picture_marks(self, records: Sequence[Record]) -> None:
         """A mark for a picture within a question would take the place of a picture."""

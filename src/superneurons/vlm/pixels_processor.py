@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,7 +17,10 @@ from superneurons.vlm.family import Family
 from superneurons.vlm.pixels import PixelPreparer, pixel_preparer, why_not
 from superneurons.vlm.processor import PictureProcessor
 
-__all__ = ["OnDevice", "processor_on"]
+__all__ = ["OnDevice", "Preparation", "processor_on"]
+
+Preparation: TypeAlias = Literal["auto", "device", "processor"]
+"""Where pictures are prepared: see :class:`superneurons.vlm.model.VLM`."""
 
 
 @dataclass(frozen=True, slots=True)
