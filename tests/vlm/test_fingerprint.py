@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from superneurons.vlm.fingerprint import fingerprint
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
+from superneurons.vlm.tower import tower_layers
 from tiny_models import save_llava
 
 
@@ -37,6 +38,18 @@ def test_what_comes_after_the_exit_does_not_matter(tmp_path: Path) -> None:
     after = [fingerprint(vlm, depth) for depth in (2, 3)]
     assert after[0] == before[0]
     assert after[1] != before[1]
+
+
+def test_layers_of_the_tower_that_nothing_reads_do_not_matter(tmp_path: Path) -> None:
+    """LLaVA reads the last but one of its two."""
+    vlm = open_vlm(str(save_llava(tmp_path / "model")), device="cpu")
+    before = [fingerprint(vlm, 1), *(fingerprint(vlm, 0, tower=layers) for layers in (1, 2))]
+    assert len(set(before)) == 3
+    assert before[1] == fingerprint(vlm, 0) == fingerprint(vlm.seeing(1), 0, tower=1)
+    with torch.no_grad():
+        tower_layers(vlm.model, vlm.family)[1].mlp.fc1.weight += 1  # type: ignore[operator,union-attr]
+    after = [fingerprint(vlm, 1), *(fingerprint(vlm, 0, tower=layers) for layers in (1, 2))]
+    assert [a == b for a, b in zip(after, before, strict=True)] == [True, True, False]
 
 
 @pytest.fixture

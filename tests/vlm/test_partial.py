@@ -6,8 +6,9 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import huggingface_hub.constants
 import pytest
@@ -31,9 +32,10 @@ from superneurons.vlm.family import family_of
 from superneurons.vlm.fingerprint import fingerprint
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
-from superneurons.vlm.partial import check_depth, first_layers, map_tensors
+from superneurons.vlm.partial import check_depth, first_layers, map_tensors, tower_kept
 from superneurons.vlm.source import locate
-from superneurons.vlm.taps import KINDS, PICTURE_KINDS
+from superneurons.vlm.taps import KINDS, PICTURE_KINDS, Kind
+from superneurons.vlm.tower import layers_read
 from tiny_models import SAVERS
 
 INDEX = "model.safetensors.index.json"
@@ -43,6 +45,11 @@ linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 def layer_of(name: str) -> int | None:
     found = re.search(r"language_model\.(?:model\.)?layers\.(\d+)\.", name)
     return int(found[1]) + 1 if found else None
+
+
+def tower_layer_of(name: str) -> int:
+    found = re.search(r"vision_tower\.encoder\.layers\.(\d+)\.|visual\.blocks\.(\d+)\.", name)
+    return int(found[1] or found[2]) + 1 if found else 0
 
 
 def shard_of(name: str) -> str:
@@ -87,8 +94,10 @@ def spoil(path: Path, *, but: int) -> list[str]:
     return spoilt
 
 
-def assert_same_states(one: VLM, two: VLM, records: list[Record]) -> None:
-    kinds = KINDS if two.depth else PICTURE_KINDS
+def assert_same_states(
+    one: VLM, two: VLM, records: list[Record], kinds: Sequence[Kind] | None = None
+) -> None:
+    kinds = kinds or (KINDS if two.depth else PICTURE_KINDS)
     inputs = [vlm.encode(records[:3]) for vlm in (one, two)]
     found, expected = (
         vlm.last_states(given, kinds).parts for vlm, given in zip((one, two), inputs, strict=True)
@@ -141,6 +150,7 @@ def test_nothing_is_held_but_what_runs(shards: Path, vlm: VLM) -> None:
         if (layer_of(name) or 1) == 1
         and "lm_head" not in name
         and "language_model.norm" not in name
+        and tower_layer_of(name) <= layers_read(cast(Any, vlm.model).config, vlm.family)
     }
     assert names == expected
     tensors = [*part.model.parameters(), *part.model.buffers()]
@@ -165,6 +175,41 @@ def test_without_decoder_layers_pictures_can_be_read(
         with pytest.raises(ModelError, match="without decoder layers") as caught:
             part.last_states(inputs, [kind, "vision"])
         assert "depth" in str(caught.value.mend)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_of_the_tower_too_only_what_is_read_is_opened(
+    shards: Path, vlm: VLM, records: list[Record], layers: int
+) -> None:
+    part = open_vlm(str(shards), device="cpu", depth=0, tower_layers=layers)
+    assert part.shape("vision")[0] == layers
+    assert_same_states(part, vlm.seeing(layers), records, kinds=["vision"])
+    assert fingerprint(part, 0, tower=layers) == fingerprint(vlm, 0, tower=layers)
+    tensors = map_tensors(locate(str(shards)), vlm.family, 0, layers)
+    whole = map_tensors(locate(str(shards)), vlm.family, 0)
+    assert set(tensors) == {name for name in whole if tower_layer_of(name) <= layers}
+    assert {tower_layer_of(name) for name in whole} == set(range(vlm.shape("vision")[0] + 1))
+    if layers_read(cast(Any, vlm.model).config, vlm.family) <= layers:
+        assert_same_states(part, vlm.seeing(layers), records)
+
+
+def test_a_tower_that_is_no_use_is_refused(shards: Path, vlm: VLM) -> None:
+    there = vlm.shape("vision")[0]
+    for wrong in (-1, there + 1):
+        with pytest.raises(ModelError, match=f"tower of {there} layers"):
+            open_vlm(str(shards), device="cpu", depth=0, tower_layers=wrong)
+    with pytest.raises(ModelError, match=r"need the first . layers of the vision tower, not 0"):
+        open_vlm(str(shards), device="cpu", depth=1, tower_layers=0)
+
+
+@pytest.mark.parametrize(("depth", "asked", "kept"), [(0, None, 2), (1, None, 1), (1, 2, 2)])
+def test_the_tower_ends_where_the_decoder_reads_it(
+    llava: VLM, depth: int, asked: int | None, kept: int
+) -> None:
+    config = cast(Any, llava.model).config
+    assert tower_kept(config, llava.family, depth, asked) == kept
+    part = open_vlm(llava.name, device="cpu", depth=depth, tower_layers=asked)
+    assert part.shape("vision")[0] == kept
 
 
 def test_only_the_whole_model_answers(shards: Path, records: list[Record]) -> None:

@@ -9,7 +9,7 @@ import torch
 from superneurons.errors import ModelError
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
-from superneurons.vlm.taps import KINDS, PICTURE_KINDS, Kind, shape_of, tower_layers
+from superneurons.vlm.taps import KINDS, PICTURE_KINDS, Kind, shape_of
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -132,12 +132,6 @@ def test_the_projectors_average_is_that_of_the_tokens_the_decoder_gets(
     places = inputs.tensors["input_ids"] == cast(Any, vlm.model).config.image_token_id
     expected = torch.stack([caught[0][row][places[row]].mean(dim=0) for row in range(2)])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_a_tower_without_layers_is_refused(llava: VLM) -> None:
-    elsewhere = replace(llava.family, vision=("lm_head",))
-    with pytest.raises(ModelError, match="no list of layers"):
-        tower_layers(llava.model, elsewhere)
 
 
 def test_a_layer_without_that_part_is_refused(llava: VLM) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from superneurons.vlm.family import part
 from superneurons.vlm.model import VLM
+from superneurons.vlm.tower import layers_read, tower_layers
 
 __all__ = ["fingerprint"]
 
@@ -18,7 +19,7 @@ _SAMPLES = 64
 
 
 @torch.inference_mode()
-def fingerprint(vlm: VLM, depth: int, *, head: bool = False) -> str:
+def fingerprint(vlm: VLM, depth: int, *, head: bool = False, tower: int | None = None) -> str:
     """Return a SHA-256 of the parts that run up to decoder layer ``depth``.
 
     Vision tower, projector, embeddings and layers 1 … ``depth``: names, shapes and 64 values of
@@ -34,6 +35,8 @@ def fingerprint(vlm: VLM, depth: int, *, head: bool = False) -> str:
         Number of decoder layers that count.
     head
         Whether the final norm and the head count too: what reads a generated token needs them.
+    tower
+        Number of layers of the vision tower that count; by default those that the projector reads.
 
     Raises
     ------
@@ -43,7 +46,9 @@ def fingerprint(vlm: VLM, depth: int, *, head: bool = False) -> str:
     if head:
         vlm.require_whole("answer of its head")
     digest = hashlib.sha256(f"{vlm.family.name} {vlm.dtype}".encode())
-    for name, tensor in _tensors(vlm, depth, head):
+    if tower is None:
+        tower = layers_read(cast(Any, vlm.model).config, vlm.family)
+    for name, tensor in _tensors(vlm, depth, head, tower):
         flat = tensor.reshape(-1)
         steps = torch.linspace(
             0, flat.numel() - 1, min(_SAMPLES, flat.numel()), dtype=torch.float64
@@ -53,10 +58,17 @@ def fingerprint(vlm: VLM, depth: int, *, head: bool = False) -> str:
     return digest.hexdigest()
 
 
-def _tensors(vlm: VLM, depth: int, head: bool) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(vlm: VLM, depth: int, head: bool, tower: int) -> Iterator[tuple[str, torch.Tensor]]:
     paths = dict.fromkeys((*vlm.family.vision, *vlm.family.projector))
+    beyond = {
+        id(tensor)
+        for layer in tower_layers(vlm.model, vlm.family)[tower:]
+        for tensor in layer.parameters()
+    }
     for path in paths:
-        yield from _named(path, part(vlm.model, path, family=vlm.family.name))
+        for name, tensor in _named(path, part(vlm.model, path, family=vlm.family.name)):
+            if id(tensor) not in beyond:
+                yield name, tensor
     yield "embeddings", cast(torch.Tensor, vlm.model.get_input_embeddings().weight)  # type: ignore[operator]
     for number, layer in enumerate(vlm.layers[:depth], start=1):
         yield from _named(f"layer.{number}", layer)

@@ -14,82 +14,22 @@ from superneurons.errors import DataError, ModelError, Problem
 from superneurons.task.images import open_image
 from superneurons.task.record import Record
 from superneurons.vlm.family import Family, part
+from superneurons.vlm.inputs import TEXT_INPUTS, Inputs, LastStates
 from superneurons.vlm.patches import patch_averages
 from superneurons.vlm.pixels_processor import Preparation, processor_on
 from superneurons.vlm.positions import PromptPosition, Read, reads_at
 from superneurons.vlm.prompt import Prompt, adds_special_tokens
 from superneurons.vlm.taps import PICTURE_KINDS, Kind, head_dim, recording, shape_of
+from superneurons.vlm.tower import (
+    cut_tower,
+    layers_read,
+    stopping_after,
+    tower_layers,
+    without_decoder,
+)
 from superneurons.vlm.truncate import truncate
 
 __all__ = ["VLM", "Inputs", "LastStates"]
-
-_TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """A batch ready for the model.
-
-    Parameters
-    ----------
-    tensors
-        What the model's ``forward`` takes, on its device.
-    last
-        Index of the last token of each row, shape (B,).
-    pictures
-        How many pictures each row has.
-    """
-
-    tensors: Mapping[str, torch.Tensor]
-    last: torch.Tensor
-    pictures: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return int(self.last.shape[0])
-
-    def followed_by(self, tokens: torch.Tensor) -> Inputs:
-        """Return the batch with one more token in each row, after its last one.
-
-        Parameters
-        ----------
-        tokens
-            Token ids, shape (B,).
-        """
-        rows, wider = torch.arange(len(self)), dict(self.tensors)
-        for name in (name for name in _TEXT_INPUTS if name in wider):
-            wider[name] = torch.nn.functional.pad(wider[name], (0, 1))
-        wider["input_ids"][rows, self.last + 1] = tokens.to(wider["input_ids"])
-        wider["attention_mask"][rows, self.last + 1] = 1
-        return replace(self, tensors=wider, last=self.last + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class LastStates:
-    """What one forward pass leaves at the last token, and of the pictures.
-
-    Parameters
-    ----------
-    parts
-        For each kind of site that was asked for, shape (B, L, W): decoder layers at the last token
-        in the model's dtype, patch averages in float32.
-    logits
-        Logits of the next token, shape (B, V) float32; ``None`` unless asked for.
-    over_image
-        Decoder layers over the pictures' tokens, shape (B, L, W) float32, by kind and position.
-    """
-
-    parts: Mapping[Kind, torch.Tensor]
-    logits: torch.Tensor | None
-    over_image: Mapping[tuple[Kind, PromptPosition], torch.Tensor] = field(default_factory=dict)
-
-    @property
-    def residual(self) -> torch.Tensor:
-        """Residual stream after each layer that ran, never normed, not even after the last."""
-        return self.parts["residual"]
-
-    def at(self, kind: Kind, position: PromptPosition = "last_prompt") -> torch.Tensor:
-        """Return one of the sites, shape (B, L, W)."""
-        return self.parts[kind] if position == "last_prompt" else self.over_image[kind, position]
 
 
 @dataclass(frozen=True)
@@ -147,6 +87,10 @@ class VLM:
         return len(self.layers)
 
     @property
+    def _config(self) -> Any:
+        return cast(Any, self.model).config
+
+    @property
     def hidden_size(self) -> int:
         """Width D of the residual stream."""
         return int(cast(Any, self.model).get_input_embeddings().weight.shape[1])
@@ -185,6 +129,26 @@ class VLM:
             When ``depth`` is not between 1 and the number of layers.
         """
         return replace(self, model=truncate(self.model, self.family, depth))
+
+    def seeing(self, tower_layers: int | None = None) -> VLM:
+        """Return the same model for its pictures alone, sharing its weights: no decoder layer.
+
+        Parameters
+        ----------
+        tower_layers
+            How many layers of the vision tower it has; by default those that the projector reads.
+            With fewer, there is no site but ``vision``.
+
+        Raises
+        ------
+        ModelError
+            When the tower has fewer.
+        """
+        read = layers_read(self._config, self.family)
+        if tower_layers is None:
+            tower_layers = min(read, self.shape("vision")[0])
+        model = cut_tower(self.model, self.family, tower_layers)
+        return replace(self, model=without_decoder(model, self.family))
 
     def require_whole(self, what: str) -> None:
         """Refuse to go on with a model that was cut off.
@@ -263,14 +227,13 @@ class VLM:
         place = self.device.type if self.preparation == "auto" else self.preparation
         if place not in ("cuda", "device"):
             return self.processor
-        number = cast(Any, self.model).config.image_token_id
-        mark = str(self.processor.tokenizer.convert_ids_to_tokens(number))
+        mark = str(self.processor.tokenizer.convert_ids_to_tokens(self._config.image_token_id))
         found = processor_on(self.device, self.processor, self.family, mark)
         return found.processor or self.processor
 
     def _refuse_picture_marks(self, records: Sequence[Record]) -> None:
         """A mark for a picture within a question would take the place of a picture."""
-        number = cast(Any, self.model).config.image_token_id
+        number = self._config.image_token_id
         mark = str(self.processor.tokenizer.convert_ids_to_tokens(number))
         problems = [
             Problem(record.id or f"record {index}", f"the question holds {mark!r}")
@@ -320,17 +283,10 @@ class VLM:
         """
         if logits:
             self.require_whole("logits")
-        only_pictures = set(kinds) <= set(PICTURE_KINDS)
-        if not only_pictures and not self.depth:
-            raise ModelError(
-                f"A model opened without decoder layers has no site but those of pictures: "
-                f"{', '.join(PICTURE_KINDS)}.",
-                where=", ".join(kinds),
-                mend="Open the model with as many layers as are read (depth), or with all.",
-            )
+        self._require_parts(kinds)
         reads = self._reads(inputs, kinds, positions)
         with self._lock, recording(self.model, self.family, reads) as found:
-            hidden = self._run(inputs, only_pictures=not logits and only_pictures)
+            hidden = self._run(inputs, None if logits else kinds)
         stacked = {place: torch.stack(states, dim=1) for place, states in found.items()}
         parts = {kind: s for (kind, at), s in stacked.items() if at == "last_prompt"}
         over_image = {place: s for place, s in stacked.items() if place[1] != "last_prompt"}
@@ -340,13 +296,30 @@ class VLM:
         head = cast(Any, self.model).get_output_embeddings()
         return LastStates(parts, head(hidden[rows, last]).float(), over_image)
 
+    def _require_parts(self, kinds: Sequence[Kind]) -> None:
+        if not self.depth and not set(kinds) <= set(PICTURE_KINDS):
+            raise ModelError(
+                f"A model opened without decoder layers has no site but those of pictures: "
+                f"{', '.join(PICTURE_KINDS)}.",
+                where=", ".join(kinds),
+                mend="Open the model with as many layers as are read (depth), or with all.",
+            )
+        there, read = self.shape("vision")[0], layers_read(self._config, self.family)
+        if there < read and set(kinds) != {"vision"}:
+            raise ModelError(
+                f"A vision tower cut off after layer {there} has no site but its own layers: the "
+                f"projector reads layer {read}.",
+                where=", ".join(kinds),
+                mend=f"Keep {read} layers of the tower, or read the site vision.",
+            )
+
     def _reads(
         self, inputs: Inputs, kinds: Sequence[Kind], positions: Sequence[PromptPosition]
     ) -> dict[Kind, Mapping[PromptPosition, Read]]:
         """What is taken of each kind: of pictures one average, of the decoder every position."""
         at_tokens = reads_at(
             positions, inputs.tensors["input_ids"], inputs.last.to(self.device),
-            int(cast(Any, self.model).config.image_token_id),
+            int(self._config.image_token_id),
         )  # fmt: skip
         over_patches = patch_averages(self.model, self.family, inputs.tensors, inputs.pictures)
         return {
@@ -354,10 +327,13 @@ class VLM:
             for kind in kinds
         }
 
-    def _run(self, inputs: Inputs, *, only_pictures: bool) -> Any:
-        """Run the trunk and return its last hidden state; or only what sees the pictures."""
+    def _run(self, inputs: Inputs, kinds: Sequence[Kind] | None) -> Any:
+        """Run the trunk and return its last hidden state; or only what these kinds need of it."""
         trunk = cast(Any, part(self.model, self.family.trunk, family=self.family.name))
-        if not only_pictures:
+        if kinds is None or not set(kinds) <= set(PICTURE_KINDS):
             return trunk(**inputs.tensors, use_cache=False).last_hidden_state
-        seen = {k: v for k, v in inputs.tensors.items() if k not in _TEXT_INPUTS}
-        return trunk.get_image_features(**seen)
+        seen = {k: v for k, v in inputs.tensors.items() if k not in TEXT_INPUTS}
+        if "projector" in kinds:
+            return trunk.get_image_features(**seen)
+        with stopping_after(tower_layers(self.model, self.family)[-1]):
+            return trunk.get_image_features(**seen)

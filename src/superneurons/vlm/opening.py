@@ -11,7 +11,7 @@ import torch
 from superneurons.errors import ModelError, Problem, ResourceError, SuperNeuronsError
 from superneurons.vlm.family import Family, family_of
 from superneurons.vlm.model import VLM
-from superneurons.vlm.partial import check_depth, first_layers, map_tensors
+from superneurons.vlm.partial import check_depth, first_layers, map_tensors, tower_kept
 from superneurons.vlm.processor import load_processor
 from superneurons.vlm.source import Source, check_complete, check_memory, locate
 
@@ -24,6 +24,7 @@ def open_vlm(
     name: str,
     *,
     depth: int | None = None,
+    tower_layers: int | None = None,
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
@@ -39,6 +40,9 @@ def open_vlm(
         How many decoder layers to open, all by default. With fewer, the files and tensors that
         only later layers, the final norm or the head need are neither read nor downloaded, and
         the model is as :meth:`VLM.truncated` leaves it. With 0, only pictures can be read.
+    tower_layers
+        How many layers of the vision tower to open where fewer decoder layers are; by default those
+        that the projector reads, or all where there is no decoder layer.
     revision
         Branch, tag or commit on the hub.
     dtype
@@ -54,7 +58,7 @@ def open_vlm(
         When there is no such model, or no network to fetch it.
     ModelError
         When its family is not supported, its files are incomplete or damaged, or it has fewer
-        layers than ``depth``.
+        layers than ``depth`` or ``tower_layers``.
     ResourceError
         When it doesn't fit into memory; the message says how much it takes.
 
@@ -73,7 +77,7 @@ def open_vlm(
         if depth is None or depth == layers:
             model = _whole(source, family, number, where, options)
         else:
-            model = _part(source, family, number, where, depth)
+            model = _part(source, family, number, where, (depth, tower_layers))
         model = model.to(where).eval()
     processor = load_processor(source.path, family, source.config, **options)
     vlm = VLM(model, processor, family, name, n_layers=layers, revision=source.revision)
@@ -100,13 +104,18 @@ def _whole(
 
 
 def _part(
-    source: Source, family: Family, dtype: torch.dtype, device: torch.device, depth: int
+    source: Source,
+    family: Family,
+    dtype: torch.dtype,
+    device: torch.device,
+    cut: tuple[int, int | None],
 ) -> Any:
-    tensors = map_tensors(source, family, depth)
+    depth, tower = cut[0], tower_kept(source.config, family, *cut)
+    tensors = map_tensors(source, family, depth, tower)
     if device.type == "cpu":
         numbers = sum(tensor.numel() for tensor in tensors.values())
         check_memory(source, bytes_each=dtype.itemsize, numbers=numbers)
-    model, report = first_layers(source.config, family, depth, tensors, dtype)
+    model, report = first_layers(source.config, family, depth, tensors, dtype, tower)
     _refuse_missing(source, report)
     return model
 

@@ -20,8 +20,9 @@ from torch import nn
 from superneurons.errors import ModelError
 from superneurons.vlm.family import Family, part
 from superneurons.vlm.source import Source, fetch, weight_map
+from superneurons.vlm.tower import check_tower, count_from_first, layers_read
 
-__all__ = ["check_depth", "first_layers", "map_tensors"]
+__all__ = ["check_depth", "first_layers", "map_tensors", "tower_kept"]
 
 
 def check_depth(source: Source, depth: int) -> int:
@@ -43,7 +44,43 @@ def check_depth(source: Source, depth: int) -> int:
     return layers
 
 
-def map_tensors(source: Source, family: Family, depth: int) -> dict[str, torch.Tensor]:
+def tower_kept(config: Any, family: Family, depth: int, asked: int | None = None) -> int:
+    """Return how many layers of the vision tower are opened.
+
+    Parameters
+    ----------
+    config
+        The whole model's.
+    family
+        Where its tower is.
+    depth
+        How many decoder layers are opened: with any, the tower ends where the projector reads it;
+        with none, every layer of it can be a site.
+    asked
+        The number that was asked for.
+
+    Raises
+    ------
+    ModelError
+        When the tower has fewer layers than asked for, or the decoder needs more.
+    """
+    whole = int(getattr(config.vision_config, family.tower_count))
+    read = min(layers_read(config, family), whole)
+    if asked is None:
+        return read if depth else whole
+    check_tower(whole, asked)
+    if depth and asked < read:
+        raise ModelError(
+            f"Decoder layers need the first {read} layers of the vision tower, not {asked}.",
+            where="tower_layers",
+            mend=f"Open {read} or more, or no decoder layer (depth 0).",
+        )
+    return asked
+
+
+def map_tensors(
+    source: Source, family: Family, depth: int, tower: int | None = None
+) -> dict[str, torch.Tensor]:
     """Map the tensors that the first decoder layers need, from the files that hold them.
 
     Parameters
@@ -54,11 +91,13 @@ def map_tensors(source: Source, family: Family, depth: int) -> dict[str, torch.T
         Where a model's parts are.
     depth
         How many decoder layers are kept.
+    tower
+        How many layers of the vision tower are; all by default.
 
     Returns
     -------
     dict
-        Tensors by the names they have in the checkpoint: all but those of deeper layers, of the
+        Tensors by the names they have in the checkpoint: all but those of later layers, of the
         final norm and of the head. Their values are read from disk when they are first used.
 
     Raises
@@ -68,7 +107,7 @@ def map_tensors(source: Source, family: Family, depth: int) -> dict[str, torch.T
     """
     from safetensors import safe_open
 
-    kept = _keeper(family, depth)
+    kept = _keeper(family, depth, tower)
     names: dict[str, list[str]] = defaultdict(list)
     for name, file in weight_map(source).items():
         if kept(name):
@@ -80,7 +119,7 @@ def map_tensors(source: Source, family: Family, depth: int) -> dict[str, torch.T
     return tensors
 
 
-def _keeper(family: Family, depth: int) -> Callable[[str], bool]:
+def _keeper(family: Family, depth: int, tower: int | None) -> Callable[[str], bool]:
     """Tell by its name in the checkpoint whether a tensor is needed.
 
     A name that isn't understood is kept: it costs a look into its file, and nothing else.
@@ -90,7 +129,12 @@ def _keeper(family: Family, depth: int) -> Callable[[str], bool]:
     layer = re.compile(rf"{decoder}layers\.(\d+)\.")
     last = re.compile(rf"{decoder}{re.escape(family.norm.rpartition('.')[2])}\.|(?:^|\.)lm_head\.")
 
+    roots = "|".join(re.escape(path.rpartition(".")[2]) for path in family.vision)
+    seeing = re.compile(rf"(?:^|\.)(?:{roots})\.(?:\w+\.)*?(?:layers|blocks)\.(\d+)\.")
+
     def kept(name: str) -> bool:
+        if found := seeing.search(name):
+            return tower is None or int(found[1]) < tower
         found = layer.search(name)
         return int(found[1]) < depth if found else not last.search(name)
 
@@ -103,6 +147,7 @@ def first_layers(
     depth: int,
     tensors: Mapping[str, torch.Tensor],
     dtype: torch.dtype,
+    tower: int | None = None,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Build a model of the first decoder layers, without final norm and head.
 
@@ -118,6 +163,8 @@ def first_layers(
         From :func:`map_tensors`.
     dtype
         What they are converted to.
+    tower
+        How many layers of the vision tower are kept; all by default.
 
     Returns
     -------
@@ -127,7 +174,8 @@ def first_layers(
     """
     import transformers
 
-    config = _shortened(config, depth)
+    whole = int(getattr(config.vision_config, family.tower_count))
+    config = _shortened(config, family, depth, whole if tower is None else tower)
     with torch.device("meta"):
         model = getattr(transformers, family.model_class)(config)
     trunk = part(model, family.trunk, family=family.name)
@@ -144,11 +192,14 @@ def first_layers(
             setattr(model, name, None)  # the head
     model.set_submodule(family.trunk, trunk)
     model.set_submodule(family.norm, nn.Identity())
+    setattr(model.config.vision_config, family.tower_count, whole)
     return model.eval(), report
 
 
-def _shortened(config: Any, depth: int) -> Any:
+def _shortened(config: Any, family: Family, depth: int, tower: int) -> Any:
     config = copy.deepcopy(config)
+    count_from_first(config, family)
+    setattr(config.vision_config, family.tower_count, tower)
     text = config.get_text_config()
     if getattr(text, "layer_types", None):
         text.layer_types = text.layer_types[:depth]

@@ -10,11 +10,11 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 import torch
 from torch import nn
 
-from superneurons.errors import ModelError
 from superneurons.vlm.family import Family, part
 from superneurons.vlm.positions import PromptPosition, Read
+from superneurons.vlm.tower import tower_layers
 
-__all__ = ["KINDS", "PICTURE_KINDS", "Kind", "head_dim", "recording", "shape_of", "tower_layers"]
+__all__ = ["KINDS", "PICTURE_KINDS", "Kind", "head_dim", "recording", "shape_of"]
 
 Kind: TypeAlias = Literal["residual", "mlp", "heads", "vision", "projector"]
 """What is read: the residual stream after a decoder layer, the MLP neurons (input of the down
@@ -33,25 +33,6 @@ class _Tap:
     kind: Kind
     module: nn.Module
     reads_input: bool = False
-
-
-def tower_layers(model: nn.Module, family: Family) -> nn.ModuleList:
-    """Return the layers of the vision tower: its longest list of modules.
-
-    Raises
-    ------
-    ModelError
-        When the tower has no such list.
-    """
-    towers = [part(model, path, family=family.name) for path in family.vision]
-    lists = [m for tower in towers for m in tower.modules() if isinstance(m, nn.ModuleList)]
-    if not lists:
-        raise ModelError(
-            "This model's vision tower has no list of layers.",
-            where=", ".join(family.vision),
-            mend="Read another site: residual, mlp or heads.",
-        )
-    return max(lists, key=len)
 
 
 def head_dim(model: nn.Module) -> int:

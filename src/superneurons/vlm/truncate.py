@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-from typing import cast
+from typing import Any, cast
 
 from torch import nn
 
 from superneurons.errors import ModelError
 from superneurons.vlm.family import Family, part
+from superneurons.vlm.tower import cut_tower, layers_read, tower_layers
+from superneurons.vlm.twin import with_child
 
 __all__ = ["truncate"]
 
@@ -16,9 +17,10 @@ __all__ = ["truncate"]
 def truncate(model: nn.Module, family: Family, depth: int) -> nn.Module:
     """Return a view of ``model`` that runs only its first ``depth`` decoder layers.
 
-    The modules on the way to the layers are copied shallowly, everything else is shared: no weight
-    is copied, and the model given stays as it was. What follows the layers (final norm, head) is
-    left in place: its output is not meaningful at another depth.
+    Layers of the vision tower that the projector doesn't read are left out, too. The modules on
+    the way to the layers are copied shallowly, everything else is shared: no weight is copied, and
+    the model given stays as it was. What follows the layers (final norm, head) is left in place:
+    its output is not meaningful at another depth.
 
     Parameters
     ----------
@@ -41,17 +43,6 @@ def truncate(model: nn.Module, family: Family, depth: int) -> nn.Module:
             where=f"layer {depth}",
             mend=f"Choose a layer from 1 to {len(layers)}.",
         )
-    return _with_child(model, family.layers.split("."), nn.ModuleList(list(layers)[:depth]))
-
-
-def _with_child(module: nn.Module, path: list[str], child: nn.Module) -> nn.Module:
-    """Copy ``module`` shallowly, with another module at ``path``."""
-    twin = copy.copy(module)
-    head, rest = path[0], path[1:]
-    inner = child if not rest else _with_child(module.get_submodule(head), rest, child)
-    # A shallow copy shares its registries of children, buffers and hooks: the twin gets its own.
-    for name, value in vars(twin).items():
-        if isinstance(value, dict):
-            object.__setattr__(twin, name, value.copy())
-    twin._modules[head] = inner
-    return twin
+    cut = with_child(model, family.layers, nn.ModuleList(list(layers)[:depth]))
+    read = layers_read(cast(Any, model).config, family)
+    return cut_tower(cut, family, min(read, len(tower_layers(model, family))))
