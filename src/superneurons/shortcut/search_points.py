@@ -17,7 +17,7 @@ from superneurons.shortcut.search_scores import Accuracies
 from superneurons.vlm.prompt import PromptOrder
 from superneurons.vlm.taps import Kind
 
-__all__ = ["Point", "ShortcutSearch"]
+__all__ = ["Point", "ShortcutSearch", "check_limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,10 @@ class Point:
     def exit_layer(self) -> int:
         """Decoder layers that run: 0 where only pictures are read."""
         return 0 if self.site.sees_only_pictures else self.depth
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self) | {"interval": list(self.interval)}
 
     def __str__(self) -> str:
         size = "own resolution" if self.resolution is None else f"{self.resolution} pixels"
@@ -137,7 +141,7 @@ class ShortcutSearch:
         The accuracy of a chosen point is a little too good, as it was chosen by it: measure it
         on held-out records.
         """
-        _check_limits(max_latency_ms, min_accuracy, within)
+        check_limits(max_latency_ms, min_accuracy, within)
         fast = [
             index
             for index, point in enumerate(self.points)
@@ -188,13 +192,9 @@ class ShortcutSearch:
         """Return it as JSON values."""
         return {
             "settings": dict(self.settings),
-            "points": [_as_dict(point) for point in self.points],
-            "front": [_as_dict(point) for point in self.front()],
+            "points": [point.as_dict() for point in self.points],
+            "front": [point.as_dict() for point in self.front()],
         }
-
-
-def _as_dict(point: Point) -> dict[str, Any]:
-    return asdict(point) | {"interval": list(point.interval)}
 
 
 def _cheapest(point: Point) -> tuple[float, float]:
@@ -205,10 +205,20 @@ def _most_accurate(point: Point) -> tuple[float, float]:
     return -point.accuracy, point.cost_ms
 
 
-def _check_limits(latency: float | None, accuracy: float | None, within: float) -> None:
+def check_limits(
+    max_latency_ms: float | None = None, min_accuracy: float | None = None, within: float = 0.01
+) -> None:
+    """Refuse limits of :meth:`ShortcutSearch.choose` that are out of range.
+
+    Raises
+    ------
+    DataError
+        Names all of them.
+    """
+    ms, accuracy = max_latency_ms, min_accuracy
     problems = []
-    if latency is not None and not (latency > 0 and isfinite(latency)):
-        problems.append(Problem("max_latency_ms", f"{latency}, not above 0"))
+    if ms is not None and not (ms > 0 and isfinite(ms)):
+        problems.append(Problem("max_latency_ms", f"{ms}, not above 0"))
     if accuracy is not None and not 0 <= accuracy <= 1:
         problems.append(Problem("min_accuracy", f"{accuracy}, not from 0 to 1"))
     if not 0 <= within <= 1:
