@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from superneurons.cli import compare, demo, doctor, evaluate, fit, layers, predict, tasks
+from superneurons.cli import compare, demo, doctor, evaluate, fit, layers, predict, search, tasks
 from superneurons.errors import SuperNeuronsError
 
 __all__ = ["app", "main"]
@@ -30,6 +30,7 @@ app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
+app.command("search")(search.search)
 app.command("layers")(layers.layers)
 app.command("doctor")(doctor.doctor)
 app.add_typer(tasks.app, name="tasks")

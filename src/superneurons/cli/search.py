@@ -1,0 +1,169 @@
+"""``superneurons search``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from superneurons.cli import options
+from superneurons.cli.data import check_parts, task_or_data
+from superneurons.cli.output import print_json, quiet, step
+from superneurons.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    from superneurons.shortcut.search_space import SearchSpace
+    from superneurons.task.record import Record
+
+__all__ = ["search"]
+
+_Resolutions: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Also see the pictures at so many pixels per side, such as 64,96. The model's own "
+        "way is always tried."
+    ),
+]
+_Sites: TypeAlias = Annotated[
+    str, typer.Option(help="What is read: residual, vision, projector, mlp, heads.")
+]
+_Positions: TypeAlias = Annotated[
+    str, typer.Option(help="Where decoder layers are read: last_prompt, image_mean, image_max.")
+]
+_Orders: TypeAlias = Annotated[
+    str, typer.Option(help="What prompts begin with. The base model is asked in the first way.")
+]
+_MaxLayer: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, help="Deepest layer that is tried.")
+]
+_Latency: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--max-latency", help="Most milliseconds from prepared inputs to activations."),
+]
+_Accuracy: TypeAlias = Annotated[
+    float | None, typer.Option(help="Balanced accuracy that is enough, from 0 to 1.")
+]
+_Within: TypeAlias = Annotated[
+    float, typer.Option(help="Loss of balanced accuracy that doesn't matter.")
+]
+_Holdout: TypeAlias = Annotated[
+    float, typer.Option(help="Share of --data to verify the choice on, where there is no --test.")
+]
+_Repeats: TypeAlias = Annotated[int, typer.Option(min=1, help="Rounds of the timing.")]
+_Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the classifier.")]
+_Out: TypeAlias = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Save the chosen shortcut as a classifier here.")
+]
+
+
+def search(
+    data: options.OtherData = None,
+    test: options.TestData = None,
+    task: options.Task = None,
+    model: options.Model = "demo",
+    question: options.Question = None,
+    n_probe: options.NProbe = 300,
+    n_test: options.NTest = 300,
+    sprites: options.Sprites = "seen",
+    resolutions: _Resolutions = None,
+    sites: _Sites = "residual,vision,projector",
+    positions: _Positions = "last_prompt,image_mean,image_max",
+    orders: _Orders = "picture-first,question-first",
+    max_layer: _MaxLayer = None,
+    max_latency: _Latency = None,
+    min_accuracy: _Accuracy = None,
+    within: _Within = 0.01,
+    holdout: _Holdout = 0.3,
+    repeats: _Repeats = 7,
+    out: _Out = None,
+    overwrite: _Overwrite = False,
+    batch_size: options.BatchSize = 8,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    revision: options.Revision = None,
+    trust_remote_code: options.Trust = False,
+    as_json: options.Json = False,
+) -> None:
+    """Search for the cheapest way to stop early that answers as well, and verify it."""
+    from superneurons.cli.search_table import print_choice, print_front
+    from superneurons.evaluate.search import search_with_base, verify
+    from superneurons.shortcut.search_points import check_limits
+    from superneurons.vlm.opening import open_vlm
+
+    quiet()
+    space = _space(resolutions, sites, positions, orders, max_layer)
+    limits: Any = {"max_latency_ms": max_latency, "min_accuracy": min_accuracy, "within": within}
+    check_limits(**limits)
+    _check_out(out, overwrite)
+    train, held = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
+    train, held = _parts(train, held, holdout, seed)
+    with step("opening the model"):
+        vlm = open_vlm(
+            model, revision=revision, dtype=dtype, device=device,
+            trust_remote_code=trust_remote_code,
+        )  # fmt: skip
+    common: Any = {"batch_size": batch_size, "repeats": repeats, "seed": seed, "steps": step}
+    found = search_with_base(vlm, train, space, **common)
+    if not as_json:
+        print(f"{task or data}, e.g. {train[0].question!r}")
+        print_front(found)
+    point = found.choose(**limits)
+    verified, classifier = verify(vlm, found, point, train, held, **common)
+    if out is not None:
+        classifier.save_pretrained(out.expanduser(), overwrite=overwrite)
+    if as_json:
+        told = {"search": found.as_dict(), "chosen": point.as_dict()}
+        print_json({"task": task, **told, "verification": verified.as_dict()})
+        return
+    print_choice(point, verified, out)
+
+
+def _parts(
+    train: list[Record], held: list[Record] | None, share: float, seed: int
+) -> tuple[list[Record], list[Record]]:
+    """Refuse what can't be searched and verified, before the model is opened."""
+    from superneurons.evaluate.search import held_out
+    from superneurons.task.images import check_images
+
+    if held is None:
+        check_images(train)
+        train, held = held_out(train, share=share, seed=seed)
+    check_parts(train, held)
+    return train, held
+
+
+def _check_out(out: Path | None, overwrite: bool) -> None:
+    from superneurons.shortcut.artefact import check_output
+
+    if out is not None:
+        check_output(out.expanduser(), overwrite=overwrite)
+
+
+def _space(
+    resolutions: str | None, sites: str, positions: str, orders: str, max_layer: int | None
+) -> SearchSpace:
+    """Read lists that were given as words with commas between them.
+
+    Raises
+    ------
+    DataError
+        When one is no number, or unknown.
+    """
+    from superneurons.shortcut.search_space import SearchSpace
+
+    given = _words(resolutions or "")
+    wrong = [word for word in given if not word.isdecimal()]
+    if wrong:
+        raise DataError(
+            "Some resolutions are no whole numbers.",
+            problems=[Problem("--resolutions", repr(word)) for word in wrong],
+            mend="Give pixels per side with commas between, such as 64,96.",
+        )
+    named: Any = {"kinds": _words(sites), "positions": _words(positions), "orders": _words(orders)}
+    return SearchSpace(resolutions=tuple(map(int, given)), max_layer=max_layer, **named)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))

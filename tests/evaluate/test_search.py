@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pictures import bright_records, choices, shades
+from superneurons.errors import DataError
+from superneurons.evaluate.comparison import FIRST_TOKEN, Comparison
+from superneurons.evaluate.metrics import mean_recall
+from superneurons.evaluate.rivals import base_task
+from superneurons.evaluate.search import (
+    CALIBRATED,
+    CHOSEN,
+    held_out,
+    search_with_base,
+    verify,
+)
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.search_points import ShortcutSearch
+from superneurons.shortcut.search_space import SearchSpace
+from superneurons.task.groups import group_ids
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+
+SPACE = SearchSpace(positions=("last_prompt",), orders=("question-first",))
+
+
+@pytest.fixture(scope="module")
+def held() -> list[Record]:
+    return bright_records(16, seed=1)
+
+
+@pytest.fixture(scope="module")
+def search(llava: VLM) -> ShortcutSearch:
+    return search_with_base(llava, bright_records(24), SPACE, repeats=1)
+
+
+@pytest.fixture(scope="module")
+def verified(
+    llava: VLM, search: ShortcutSearch, held: list[Record]
+) -> tuple[Comparison, SuperNeuronClassifier]:
+    return verify(llava, search, search.choose(), bright_records(24), held, repeats=1)
+
+
+def row_of(found: Comparison, name: str):
+    return next(row for row in found.rows if row.name == name)
+
+
+def test_the_shortcut_stands_beside_all_that_it_has_to_beat(
+    verified: tuple[Comparison, SuperNeuronClassifier],
+) -> None:
+    found, _ = verified
+    assert [row.name for row in found.rows] == [
+        CHOSEN, CALIBRATED, FIRST_TOKEN, "text only", "majority class",
+    ]  # fmt: skip
+    assert found.setting["search_records"] == 24
+    assert found.setting["test_records"] == 16
+    json.dumps(found.as_dict())
+
+
+def test_scores_are_those_of_the_classifier_that_is_handed_back(
+    verified: tuple[Comparison, SuperNeuronClassifier], search: ShortcutSearch, held: list[Record]
+) -> None:
+    found, classifier = verified
+    row = row_of(found, CHOSEN)
+    truth = np.array([record.label for record in held])
+    assert row.scores.balanced_accuracy == mean_recall(truth, classifier.predict(held))
+    assert row.exit_layer == classifier.exit_layer_ <= search.choose().exit_layer
+    assert row.neurons == len(classifier.neurons_)
+    assert row.scores.balanced_accuracy > 0.9
+
+
+def test_the_base_model_is_asked_as_in_the_search_and_calibrated_on_its_records(
+    verified: tuple[Comparison, SuperNeuronClassifier],
+    search: ShortcutSearch,
+    llava: VLM,
+    held: list[Record],
+) -> None:
+    base = base_task(llava, held, ("no", "yes"))
+    assert search.probing is not None
+    assert search.label_logits is not None
+    prompt = replace(SuperNeuronClassifier(llava).prompt, order="question-first")
+    logits = base.logits(llava, held, prompt=prompt)
+    truth = np.array([record.label for record in held])
+    expected = {
+        FIRST_TOKEN: base.raw(held, logits),
+        CALIBRATED: base.calibrated(search.probing.records, search.label_logits, held, logits),
+    }
+    for name, answers in expected.items():
+        scores = row_of(verified[0], name).scores
+        assert scores.balanced_accuracy == mean_recall(truth, np.array(answers))
+
+
+def test_the_lead_is_that_of_the_shortcut(
+    verified: tuple[Comparison, SuperNeuronClassifier],
+) -> None:
+    found, _ = verified
+    ours = row_of(found, CHOSEN)
+    assert ours.lead is None
+    for row in found.rows[1:]:
+        difference = ours.scores.balanced_accuracy - row.scores.balanced_accuracy
+        assert row.lead.balanced_accuracy.difference == pytest.approx(difference)
+
+
+def test_both_sides_are_timed_in_one_run(
+    verified: tuple[Comparison, SuperNeuronClassifier],
+) -> None:
+    found, _ = verified
+    times = {row.name: row.timing for row in found.rows}
+    assert times[CALIBRATED] == times[FIRST_TOKEN]
+    assert times[CHOSEN].repeats == times[FIRST_TOKEN].repeats == 1
+    assert times["text only"] is None
+
+
+def test_without_rounds_nothing_is_timed(
+    llava: VLM, search: ShortcutSearch, held: list[Record]
+) -> None:
+    found, _ = verify(llava, search, search.points[0], bright_records(24), held, repeats=0)
+    assert {row.timing for row in found.rows} == {None}
+
+
+def test_records_of_the_search_are_no_held_out_ones(llava: VLM, search: ShortcutSearch) -> None:
+    train = bright_records(24)
+    with pytest.raises(DataError, match="share a picture"):
+        verify(llava, search, search.points[0], train, [*bright_records(8, seed=1), train[0]])
+
+
+def test_parts_keep_groups_whole() -> None:
+    records = [replace(r, group=str(i // 3)) for i, r in enumerate(bright_records(30))]
+    train, test = held_out(records, share=0.3, seed=1)
+    assert len(train) + len(test) == 30
+    assert 6 <= len(test) <= 12
+    assert not {r.group for r in train} & {r.group for r in test}
+    assert len(set(group_ids(train))) + len(set(group_ids(test))) == 10
+
+
+@pytest.mark.parametrize("made", [choices, shades])
+def test_many_answers_are_verified_too(llava: VLM, made) -> None:
+    train, held = made(30), made(12, seed=1)
+    space = replace(SPACE, kinds=("residual",))
+    found = search_with_base(llava, train, space, repeats=1)
+    scored, classifier = verify(llava, found, found.choose(), train, held, repeats=0)
+    assert [row.name for row in scored.rows][:3] == [CHOSEN, CALIBRATED, FIRST_TOKEN]
+    right = [a == r.label for a, r in zip(classifier.predict(held), held, strict=True)]
+    assert row_of(scored, CHOSEN).scores.accuracy == np.mean(right)
+    chance = row_of(scored, "majority class").scores
+    assert chance.accuracy < 0.7
+
+
+def test_without_label_words_the_base_model_has_a_time_but_no_score(llava: VLM) -> None:
+    def renamed(record: Record) -> Record:
+        return replace(record, label={"no": "it is dark", "yes": "it is bright"}[str(record.label)])
+
+    train = [renamed(r) for r in bright_records(24)]
+    found = search_with_base(llava, train, SPACE, repeats=1)
+    assert found.label_logits is None
+    held = [renamed(r) for r in bright_records(12, seed=1)]
+    scored, _ = verify(llava, found, found.points[0], train, held, repeats=1)
+    assert [row.name for row in scored.rows] == [
+        CHOSEN, "text only", "majority class", FIRST_TOKEN,
+    ]  # fmt: skip
+    base = row_of(scored, FIRST_TOKEN)
+    assert base.scores is None
+    assert "cannot tell these labels apart" in base.note
+    assert base.timing.repeats == 1
