@@ -22,7 +22,8 @@ from superneurons.vlm.prompt import Prompt
 from superneurons.vlm.taps import Kind
 
 __all__ = [
-    "Captured", "Progress", "capture", "capture_batch", "captures", "joined", "to_float16",
+    "Captured", "Progress", "capture", "capture_batch", "capture_inputs", "captures", "joined",
+    "room_for", "to_float16",
 ]  # fmt: skip
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -173,13 +174,13 @@ def captures(
     """
 
     def prepare(batch: Sequence[Record]) -> tuple[Sequence[Record], Inputs]:
-        with _room_for(batch):
+        with room_for(batch):
             return batch, vlm.encode(batch, prompt)
 
     with closing(ahead(batches, prepare, depth=helpers() + 1, workers=helpers())) as prepared:
         for batch, inputs in prepared:
-            with _room_for(batch):
-                found = _captured(vlm, inputs, sites, words)
+            with room_for(batch):
+                found = capture_inputs(vlm, inputs, sites, words)
             yield found
 
 
@@ -203,15 +204,23 @@ def capture_batch(
     words: LabelWords | None = None,
 ) -> Captured:
     """Capture one batch; see :func:`capture`."""
-    with _room_for(records):
-        return _captured(vlm, vlm.encode(records, prompt), sites, words)
+    with room_for(records):
+        return capture_inputs(vlm, vlm.encode(records, prompt), sites, words)
 
 
 @contextmanager
-def _room_for(records: Sequence[Record]) -> Iterator[None]:
-    """Say which batch is too large where memory runs out."""
+def room_for(records: Sequence[Record]) -> Iterator[None]:
+    """Say which batch is too large where memory runs out, if that wasn't said already.
+
+    Raises
+    ------
+    ResourceError
+        When memory runs out while it is open.
+    """
     try:
         yield
+    except ResourceError:
+        raise
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise ResourceError(
             f"A batch of {len(records)} records doesn't fit into memory.",
@@ -220,9 +229,10 @@ def _room_for(records: Sequence[Record]) -> Iterator[None]:
         ) from error
 
 
-def _captured(
-    vlm: VLM, inputs: Inputs, sites: Sequence[Site], words: LabelWords | None
+def capture_inputs(
+    vlm: VLM, inputs: Inputs, sites: Sequence[Site] = (Site(),), words: LabelWords | None = None
 ) -> Captured:
+    """Capture a batch that :meth:`VLM.encode` prepared; see :func:`capture`."""
     now = [site for site in sites if not site.answers_first]
     later = _kinds([site for site in sites if site.answers_first])
     positions = list(dict.fromkeys(_in_prompt(site) for site in now))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from superneurons.activations.capture import Captured, capture_batch, to_float16
+from superneurons.activations.ahead import ahead
+from superneurons.activations.capture import Captured, capture_inputs, room_for, to_float16
 from superneurons.activations.site import Neuron, Site
-from superneurons.errors import DataError, ResourceError
+from superneurons.errors import DataError
 from superneurons.probes.base import ReadOut
 from superneurons.shortcut.checks import check_shape, check_values
 from superneurons.shortcut.form import Form, answered, as_asked, questions_each
@@ -22,10 +24,20 @@ from superneurons.shortcut.probing import with_labels
 from superneurons.shortcut.reading import runs_for
 from superneurons.task.record import Record
 from superneurons.vlm.early_exit import Acceleration, EarlyExit
-from superneurons.vlm.model import VLM
+from superneurons.vlm.model import VLM, Inputs
 from superneurons.vlm.prompt import Prompt
 
 __all__ = ["Answering"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Records, what is asked for them, that as model inputs, and how long it took to make them."""
+
+    records: Sequence[Record]
+    asked: Sequence[Record]
+    inputs: Inputs
+    seconds: float
 
 
 class Answering:
@@ -73,27 +85,32 @@ class Answering:
         check_is_fitted(self, "read_out_")
         vlm = self.vlm
         step = max(1, self.batch_size // questions_each(records, self.form_, self._labels))
-        for start in range(0, len(records), step):
-            yield from self.answer(vlm, records[start : start + step])
+        batches = [records[start : start + step] for start in range(0, len(records), step)]
+        with closing(ahead(batches, lambda batch: self._prepared(vlm, batch))) as prepared:
+            for batch in prepared:
+                yield from self._answered(vlm, batch)
 
     def answer(self, vlm: VLM, records: Sequence[Record]) -> list[Prediction]:
         """Answer one batch with a model that has ``exit_layer_`` layers or more."""
+        return self._answered(vlm, self._prepared(vlm, records))
+
+    def _prepared(self, vlm: VLM, records: Sequence[Record]) -> _Prepared:
         begun = time.perf_counter()
         asked = self.asked(records)
-        if self.site_.position == "first_generated":
-            captured = capture_batch(vlm, asked, sites=(self.site_,), prompt=self.prompt)
-            answers = self.answer_captured(records, captured)
-        else:
-            try:
-                found = self.early_exit(vlm)(vlm.encode(asked, self.prompt))
-            except MemoryError as error:
-                raise ResourceError(
-                    f"A batch of {len(asked)} records doesn't fit into memory.",
-                    where=f"records {records[0].id or 0} … {records[-1].id or len(records)}",
-                    mend="Use a smaller batch size.",
-                ) from error
-            answers = self._answers_of(records, asked, to_float16(found))
-        spent = (time.perf_counter() - begun) * 1e3 / len(records)
+        with room_for(asked):
+            inputs = vlm.encode(asked, self.prompt)
+        return _Prepared(records, asked, inputs, time.perf_counter() - begun)
+
+    def _answered(self, vlm: VLM, batch: _Prepared) -> list[Prediction]:
+        begun = time.perf_counter()
+        with room_for(batch.asked):
+            if self.site_.position == "first_generated":
+                captured = capture_inputs(vlm, batch.inputs, sites=(self.site_,))
+                answers = self.answer_captured(batch.records, captured)
+            else:
+                found = to_float16(self.early_exit(vlm)(batch.inputs))
+                answers = self._answers_of(batch.records, batch.asked, found)
+        spent = (batch.seconds + time.perf_counter() - begun) * 1e3 / len(batch.records)
         return [replace(answer, latency_ms=spent) for answer in answers]
 
     def early_exit(self, vlm: VLM | None = None) -> EarlyExit:
