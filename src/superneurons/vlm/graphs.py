@@ -104,7 +104,8 @@ class Graphs:
                     self._run(static, pictures, every)
             torch.cuda.current_stream(self._device).wait_stream(side)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            # Other threads may prepare pictures on the device meanwhile; that must not end it.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 output = self._run(static, pictures, every)
         except torch.OutOfMemoryError:
             raise
