@@ -97,8 +97,8 @@ def search(
     limits: Any = {"max_latency_ms": max_latency, "min_accuracy": min_accuracy, "within": within}
     check_limits(**limits)
     _check_out(out, overwrite)
-    train, held = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
-    train, held = _parts(train, held, holdout, seed)
+    named = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
+    train, held = _parts(*named, holdout, seed)
     with step("opening the model"):
         vlm = open_vlm(
             model, revision=revision, dtype=dtype, device=device,
@@ -107,8 +107,7 @@ def search(
     common: Any = {"batch_size": batch_size, "repeats": repeats, "seed": seed, "steps": step}
     found = search_with_base(vlm, train, space, **common)
     if not as_json:
-        print(f"{task or data}, e.g. {train[0].question!r}")
-        print_front(found)
+        print_front(found, f"{task or data}, e.g. {train[0].question!r}")
     point = found.choose(**limits)
     verified, classifier = verify(vlm, found, point, train, held, **common)
     if out is not None:
@@ -116,8 +115,8 @@ def search(
     if as_json:
         told = {"search": found.as_dict(), "chosen": point.as_dict()}
         print_json({"task": task, **told, "verification": verified.as_dict()})
-        return
-    print_choice(point, verified, out)
+    else:
+        print_choice(point, verified, out)
 
 
 def _parts(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["print_choice", "print_front"]
 
 
-def print_front(found: ShortcutSearch) -> None:
+def print_front(found: ShortcutSearch, title: str) -> None:
     """Print the points that no other beats at both accuracy and cost, and how they were found."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -28,6 +28,7 @@ def print_front(found: ShortcutSearch) -> None:
         table.add_column(name, justify="right")
     for point in found.front():
         table.add_row(*_cells(point))
+    print(title)
     print_whole(table)
     console = Console(width=None if Console().is_terminal else 140)
     for line in _notes(found.settings, len(found.points)):

@@ -95,10 +95,8 @@ def verify(
 
     Parameters
     ----------
-    vlm
-        The whole model.
-    search, point
-        What was found, and what was chosen of it.
+    vlm, search, point
+        The whole model, what was found, and what was chosen of it.
     train, held
         The records of the search, and others.
     batch_size
@@ -106,7 +104,7 @@ def verify(
     repeats
         Rounds of the timing, one record at a time from its pictures to the answer; 0 for none.
     seed, steps
-        Seed of everything that is drawn, and what shows progress.
+        Seed of all that is drawn, and what shows progress.
 
     Returns
     -------
@@ -131,13 +129,9 @@ def verify(
     given["text only"] = text_only_labels(train, held, labels)
     given["majority class"] = majority_labels(train, held, labels)
     with steps("timing") as told:
-        prompt = _prompt(search)
-        calls = _calls(vlm, classifier, base.asked(held), held, prompt) if repeats else {}
+        calls = _calls(vlm, classifier, base, held, _prompt(search)) if repeats else {}
         timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
-    rows = _rows(vlm, classifier, held, given, labels, timings, seed)
-    if FIRST_TOKEN not in given:
-        clock = timings.get(FIRST_TOKEN)
-        rows.append(Row(FIRST_TOKEN, None, vlm.n_layers, timing=clock, note=base.why_not))
+    rows = _rows(vlm, classifier, base, held, given, labels, timings, seed)
     setting = setting_of(vlm, held, repeats, seed) | {
         "searched_points": len(search.points), "search_records": len(train), "point": str(point),
     }  # fmt: skip
@@ -180,15 +174,17 @@ def _base_answers(
 def _calls(
     vlm: VLM,
     classifier: SuperNeuronClassifier,
-    asked: Sequence[Record],
+    base: BaseTask,
     held: Sequence[Record],
     prompt: Prompt,
 ) -> dict[str, Callable[[int], object]]:
+    asked = base.asked(held)
+
     def whole(number: int) -> object:
         return vlm.last_states(vlm.encode([asked[number % len(asked)]], prompt), logits=True)
 
     def shortcut(number: int) -> object:
-        return list(classifier.answers([held[number % len(held)]]))
+        return classifier.answer(classifier.vlm, [held[number % len(held)]])
 
     return {CHOSEN: shortcut, FIRST_TOKEN: whole}
 
@@ -196,6 +192,7 @@ def _calls(
 def _rows(
     vlm: VLM,
     classifier: SuperNeuronClassifier,
+    base: BaseTask,
     held: Sequence[Record],
     given: Mapping[str, list[str]],
     labels: Sequence[str],
@@ -214,6 +211,9 @@ def _rows(
                 lead=None if chosen else _lead(held, given[CHOSEN], answers, labels, seed),
             )
         )  # fmt: skip
+    if FIRST_TOKEN not in given:
+        clocked = timings.get(FIRST_TOKEN)
+        rows.append(Row(FIRST_TOKEN, None, vlm.n_layers, timing=clocked, note=base.why_not))
     return rows
 
 

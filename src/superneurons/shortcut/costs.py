@@ -55,6 +55,8 @@ class Costs:
         The whole model's prefill with the logits of the next token.
     exits
         Time by route and depth.
+    batch
+        Records in each call.
     ways
         What ran (:attr:`~superneurons.vlm.early_exit.EarlyExit.path`), with the reason why nothing
         faster did.
@@ -62,6 +64,7 @@ class Costs:
 
     reference: Timing
     exits: Mapping[Route, Mapping[int, Timing]]
+    batch: int = 1
     ways: Mapping[str, str] = field(default_factory=dict)
 
     def ms(self, route: Route, depth: int) -> float:
@@ -89,6 +92,7 @@ class Costs:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {
+            "batch": self.batch,
             "neurons_read": _NEURONS,
             "whole_model": asdict(self.reference),
             "exits": [
@@ -165,7 +169,7 @@ def measure_costs(
     for route, depth in places:
         timings.setdefault(route, {})[depth] = found[f"{route}, {depth}"]
     ways = {cut.path: cut.reason for cut in exits.values()}
-    return Costs(found[_REFERENCE], timings, ways)
+    return Costs(found[_REFERENCE], timings, len(records), ways)
 
 
 def _cut(vlm: VLM, route: Route, depth: int, acceleration: Acceleration) -> EarlyExit:

@@ -68,28 +68,22 @@ def search_shortcuts(
     """Measure accuracy and cost over depth, resolution, site, position and prompt order.
 
     One pass over the records for each resolution and order gives all sites at all depths. Each
-    point is then cross-validated on arrays, all on the same folds: ridge regression over all
-    neurons of the first layers (:func:`~superneurons.probes.depth.depth_scores`). Costs are those
-    of :mod:`superneurons.shortcut.costs`: measured at a few depths, in the first order (all have
-    the same tokens).
+    point is cross-validated on the same folds, which keep groups whole: ridge regression over all
+    neurons of the first layers (:func:`~superneurons.probes.depth.depth_scores`). Costs are
+    measured at a few depths, in the first order, as all have the same tokens
+    (:mod:`superneurons.shortcut.costs`).
 
     Parameters
     ----------
-    vlm
-        The whole model.
-    records
-        N labelled records. More than two answers, and options of each record's own (by letter),
-        are asked for at once; sites that see only pictures are left out where options are.
-    space
-        Where to look.
+    vlm, records, space
+        The whole model; N labelled records, asked once each (options by letter, where sites that
+        see only pictures are left out); where to look.
     n_folds, seed
-        Of the cross-validation, which keeps groups whole.
+        Of the cross-validation.
     batch_size, timing_batch
         Records per forward pass while capturing, and while timing.
-    repeats
-        Rounds of the timing.
-    acceleration
-        How exits run while they are timed.
+    repeats, acceleration
+        Rounds of the timing, and how exits run meanwhile.
     words
         Also keep the base model's logits of these label words, as it is asked in the first order.
     progress
@@ -98,36 +92,24 @@ def search_shortcuts(
     Raises
     ------
     DataError
-        When pictures or labels cannot be used, nothing is left to search, or an activation is no
-        finite number.
+        Pictures or labels that cannot be used, nothing left to search, activations that are no
+        finite numbers.
     ModelError
         When the model is cut off, lacks a part, or cannot see pictures at a resolution.
     """
     space = space or SearchSpace()
     vlm.require_whole("logits")
-    probing = probing_set(records, balanced=True, seed=seed)
-    views = space.views(vlm)
-    sites = _sites(space, probing)
-    passes = _passes(space, views, sites)
+    probing, views = probing_set(records, balanced=True, seed=seed), space.views(vlm)
     trial, tried, logits = _try(
-        passes, probing, space.max_layer, n_folds=n_folds, seed=seed,
+        _passes(space, views, probing), probing, space.max_layer, n_folds=n_folds, seed=seed,
         batch_size=batch_size, words=words, progress=progress,
     )  # fmt: skip
-    batch = probing.records[:timing_batch]
     costs = measure_costs(
-        views, {one.route: len(one.right) for one in tried}, batch,
+        views, {one.route: len(one.right) for one in tried}, probing.records[:timing_batch],
         prompt=Prompt(space.orders[0]), repeats=repeats, acceleration=acceleration,
     )  # fmt: skip
-    right = np.concatenate([one.right for one in tried])
-    counted = right.shape[1]
-    found = Accuracies.of(right, trial.codes[:counted], trial.groups[:counted])
-    settings = _settings(vlm, probing, seed) | {
-        "orders": list(space.orders),
-        "folds": len(np.unique(trial.fold)),
-        "records_answered": counted,
-        "costs": costs.as_dict() | {"batch": len(batch)},
-    }
-    return ShortcutSearch(_points(tried, found, costs), found, settings, probing, logits)
+    settings = _settings(vlm, probing, seed) | {"orders": list(space.orders)}
+    return _search(trial, tried, costs, settings, probing, logits)
 
 
 def classifier_at(point: Point, vlm: VLM, **params: Any) -> SuperNeuronClassifier:
@@ -152,7 +134,10 @@ def classifier_at(point: Point, vlm: VLM, **params: Any) -> SuperNeuronClassifie
     )  # fmt: skip
 
 
-def _sites(space: SearchSpace, probing: ProbingSet) -> list[Site]:
+def _passes(
+    space: SearchSpace, views: Mapping[int | None, VLM], probing: ProbingSet
+) -> list[_Pass]:
+    """Plan the passes; pictures alone are the same in every order, and read in the first."""
     sites = space.sites(only_pictures=probing.form == "direct")
     if not sites:
         raise DataError(
@@ -160,13 +145,6 @@ def _sites(space: SearchSpace, probing: ProbingSet) -> list[Site]:
             where=f"kinds: {', '.join(space.kinds)}",
             mend="Add residual, mlp or heads.",
         )
-    return sites
-
-
-def _passes(
-    space: SearchSpace, views: Mapping[int | None, VLM], sites: Sequence[Site]
-) -> list[_Pass]:
-    """Plan the passes; pictures alone are the same in every order, and read in the first."""
     found = []
     for resolution, view in views.items():
         for order in space.orders:
@@ -202,8 +180,7 @@ def _try(
             trial = DepthTrial.of(X, probing.y, probing.groups, n_folds=n_folds, seed=seed)
         for site, states in _checked(captured, probing, max_layer):
             found.append(_Tried(Route(one.resolution, site), one.order, trial.right(states)))
-    if trial is None:
-        raise DataError("There is nothing to search.", mend="Name a site.")
+    assert trial is not None  # there is a pass at least
     return trial, found, logits
 
 
@@ -229,18 +206,32 @@ def _part(progress: Progress | None, number: int, of: int) -> Progress | None:
     return lambda done, total: progress(number * total + done, of * total)
 
 
-def _points(tried: Sequence[_Tried], accuracies: Accuracies, costs: Costs) -> tuple[Point, ...]:
+def _search(
+    trial: DepthTrial,
+    tried: Sequence[_Tried],
+    costs: Costs,
+    settings: Mapping[str, Any],
+    probing: ProbingSet,
+    logits: NDArray[np.float32] | None,
+) -> ShortcutSearch:
+    """Put scores and costs together."""
+    right = np.concatenate([one.right for one in tried])
+    counted = right.shape[1]
+    scores = Accuracies.of(right, trial.codes[:counted], trial.groups[:counted])
     places = [(one, depth) for one in tried for depth in range(1, len(one.right) + 1)]
-    found = []
-    rows = zip(places, accuracies.values.tolist(), accuracies.errors.tolist(), strict=True)
-    for (one, depth), value, error in rows:
-        route, interval = one.route, (max(0.0, value - _Z * error), min(1.0, value + _Z * error))
-        point = Point(
-            route.resolution, route.site.kind, route.site.position, one.order, depth,
-            value, error, interval, costs.ms(route, depth), costs.ratio(route, depth),
-        )  # fmt: skip
-        found.append(point)
-    return tuple(found)
+    rows = zip(places, scores.values.tolist(), scores.errors.tolist(), strict=True)
+    points = tuple(_point(*place, value, error, costs) for place, value, error in rows)
+    counts = {"folds": len(np.unique(trial.fold)), "records_answered": counted}
+    told = {**settings, **counts, "costs": costs.as_dict()}
+    return ShortcutSearch(points, scores, told, probing, logits)
+
+
+def _point(one: _Tried, depth: int, value: float, error: float, costs: Costs) -> Point:
+    route, interval = one.route, (max(0.0, value - _Z * error), min(1.0, value + _Z * error))
+    return Point(
+        route.resolution, route.site.kind, route.site.position, one.order, depth,
+        value, error, interval, costs.ms(route, depth), costs.ratio(route, depth),
+    )  # fmt: skip
 
 
 def _settings(vlm: VLM, probing: ProbingSet, seed: int) -> dict[str, Any]:
