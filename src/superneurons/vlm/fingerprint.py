@@ -11,6 +11,7 @@ from torch import nn
 
 from superneurons.vlm.family import part
 from superneurons.vlm.model import VLM
+from superneurons.vlm.resolution import ResizedPositions
 from superneurons.vlm.tower import layers_read, tower_layers
 
 __all__ = ["fingerprint"]
@@ -78,5 +79,11 @@ def _tensors(vlm: VLM, depth: int, head: bool, tower: int) -> Iterator[tuple[str
 
 
 def _named(prefix: str, module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    # Positions that were resampled are no others than those they were made from.
+    native = {
+        f"{name}.weight": inner.native
+        for name, inner in module.named_modules()
+        if isinstance(inner, ResizedPositions)
+    }
     for name, tensor in sorted(module.named_parameters()):
-        yield f"{prefix}.{name}", tensor
+        yield f"{prefix}.{name}", native.get(name, tensor)

@@ -19,6 +19,7 @@ from superneurons.vlm.patches import patch_averages
 from superneurons.vlm.pixels_processor import Preparation, processor_on
 from superneurons.vlm.positions import PromptPosition, Read, reads_at
 from superneurons.vlm.prompt import Prompt, adds_special_tokens
+from superneurons.vlm.resolution import at_resolution, resolution_of
 from superneurons.vlm.taps import PICTURE_KINDS, Kind, head_dim, recording, shape_of
 from superneurons.vlm.tower import (
     cut_tower,
@@ -149,6 +150,27 @@ class VLM:
             tower_layers = min(read, self.shape("vision")[0])
         model = cut_tower(self.model, self.family, tower_layers)
         return replace(self, model=without_decoder(model, self.family))
+
+    @property
+    def resolution(self) -> int:
+        """Side of the square that pictures are seen as, in pixels.
+
+        Where they keep their shape, of a square of the largest size allowed.
+        """
+        return resolution_of(self.model, self.processor, self.family)
+
+    def at_resolution(self, pixels: int) -> VLM:
+        """Return the same model for pictures of ``pixels`` × ``pixels``, sharing its weights.
+
+        Where the model takes pictures of any shape, they keep it, and have at most as many pixels.
+
+        Raises
+        ------
+        ModelError
+            When it cannot see pictures of that size; lists every problem.
+        """
+        model, processor = at_resolution(self.model, self.processor, self.family, pixels)
+        return replace(self, model=model, processor=processor)
 
     def require_whole(self, what: str) -> None:
         """Refuse to go on with a model that was cut off.
