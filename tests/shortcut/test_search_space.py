@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from superneurons.errors import DataError
+from superneurons.errors import DataError, ModelError
 from superneurons.shortcut.search_space import SearchSpace
+from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
 
@@ -43,3 +44,24 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(DataError) as refused:
         SearchSpace(kinds=(), max_layer=-1, resolutions=(-5,))
     assert len(refused.value.problems) == 3
+
+
+def test_pictures_are_seen_smaller_and_the_own_size_is_no_other(
+    llava: VLM, records: list[Record]
+) -> None:
+    own = llava.resolution
+    step = own // 3
+    views = SearchSpace(resolutions=(step, own, 2 * step)).views(llava)
+    assert list(views) == [None, step, 2 * step]
+    tokens = [view.encode(records[:1]).tensors["input_ids"].shape[1] for view in views.values()]
+    assert tokens[1] < tokens[2] < tokens[0]
+
+
+def test_resolutions_that_a_model_cannot_see_are_named_together(llava: VLM) -> None:
+    own = llava.resolution
+    with pytest.raises(ModelError) as refused:
+        SearchSpace(resolutions=(own - 1, own // 3, own + 1)).views(llava)
+    assert [problem.where for problem in refused.value.problems] == [
+        f"{own - 1} pixels", f"{own + 1} pixels",
+    ]  # fmt: skip
+    assert "multiple of" in str(refused.value)

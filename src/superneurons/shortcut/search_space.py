@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from superneurons.activations.site import Position, Site
-from superneurons.errors import DataError, Problem
+from superneurons.errors import DataError, ModelError, Problem
 from superneurons.vlm.model import VLM
 from superneurons.vlm.prompt import ORDERS, PromptOrder
 from superneurons.vlm.taps import Kind
@@ -83,6 +83,23 @@ class SearchSpace:
         Raises
         ------
         ModelError
-            When it cannot see pictures at one of them.
+            When it cannot see pictures at one of them; names all of these.
         """
-        return {None: vlm} | {pixels: vlm.at_resolution(pixels) for pixels in self.resolutions}
+        views: dict[int | None, VLM] = {None: vlm}
+        problems, mend = list[Problem](), None
+        for pixels in self.resolutions:
+            try:
+                view = vlm.at_resolution(pixels)
+            except ModelError as error:
+                what = "; ".join(problem.what for problem in error.problems) or error.what
+                problems.append(Problem(f"{pixels} pixels", what))
+                mend = error.mend
+                continue
+            # The model's own resolution by its number is no other.
+            if pixels != vlm.resolution:
+                views[pixels] = view
+        if problems:
+            raise ModelError(
+                "This model cannot see pictures at some resolutions.", problems=problems, mend=mend
+            )
+        return views
