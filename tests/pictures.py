@@ -28,6 +28,18 @@ def bright_records(n: int, seed: int = 0) -> list[Record]:
     return records
 
 
+def murky(n: int, seed: int = 0) -> list[Record]:
+    """Pictures a little brighter or darker than grey, every sixth with the wrong label."""
+    rng = np.random.default_rng(seed)
+    records = []
+    for i, record in enumerate(bright_records(n, seed)):
+        level = rng.normal(127, 6) + (5 if i % 2 else -5)
+        pixels = np.clip(rng.normal(level, 20, size=(28, 28, 3)), 0, 255).astype(np.uint8)
+        label = record.label if i % 6 else ("no" if record.label == "yes" else "yes")
+        records.append(replace(record, images=(Image.fromarray(pixels),), label=label))
+    return records
+
+
 def coloured(n: int, options: bool = False) -> list[Record]:
     names = ("blue", "green", "red")
     records = []

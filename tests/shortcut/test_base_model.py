@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from superneurons.errors import ModelError
+from superneurons.shortcut.base_model import OnBaseModel
+from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
+
+
+class Estimator(OnBaseModel):
+    def __init__(self, model: VLM | str) -> None:
+        self.model = model
+        self.prompt_order = "question-first"
+        self.dtype, self.device, self.revision = "float32", "cpu", None
+        self.trust_remote_code = False
+
+
+def test_a_model_is_opened_once_and_as_deep_as_needed(llava_path: Path) -> None:
+    estimator = Estimator(str(llava_path))
+    shallow = estimator.open(2)
+    assert shallow.depth == 2
+    assert estimator.vlm is shallow
+    whole = estimator.whole()
+    assert whole.depth == whole.n_layers == 4
+    assert estimator.vlm is estimator.whole() is whole
+    assert estimator.prompt == Prompt("question-first")
+
+
+def test_an_open_model_is_taken_as_it_is(llava: VLM) -> None:
+    estimator = Estimator(llava)
+    assert estimator.vlm is estimator.open(1) is estimator.whole() is llava
+
+
+def test_more_layers_than_there_are_cannot_be_opened(llava_path: Path) -> None:
+    with pytest.raises(ModelError):
+        Estimator(str(llava_path)).open(9)
