@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +20,11 @@ from _gpu import (
     in_turns,
     peak,
     synchronised,
-    table,
     write,
 )
-from _shapes import SHAPES, Shape, build, random_inputs
+from _shapes import SHAPES, Shape, build, llava_processor, random_inputs
 
+from superneurons.activations.site import Site
 from superneurons.errors import SuperNeuronsError
 from superneurons.vlm.early_exit import EarlyExit
 from superneurons.vlm.model import VLM, Inputs
@@ -36,8 +37,6 @@ __all__ = [
     "LinearReadOut",
     "Opened",
     "Report",
-    "agree_all",
-    "agreement",
     "cut",
     "generated",
     "line",
@@ -178,7 +177,7 @@ def open_all(
     ways: Sequence[str],
     first: Sequence[Inputs],
     *,
-    kind: str = "residual",
+    site: Site | None = None,
 ) -> tuple[list[Opened], list[dict[str, Any]]]:
     """Open every way to exit, each answering the ``first`` batches once.
 
@@ -189,20 +188,25 @@ def open_all(
     """
     ready: list[Opened] = []
     failed: list[dict[str, Any]] = []
+    site = site or Site()
     for way in ways:
         before, begun = allocated(vlm.device), time.perf_counter()
         try:
-            exit_ = EarlyExit(vlm, layers, columns, kind=kind, acceleration=way)
+            exit_ = EarlyExit(
+                vlm, layers, columns, kind=site.kind, position=site.position, acceleration=way
+            )
             for inputs in first:
                 exit_(inputs)
             synchronised(vlm.device)
         except (SuperNeuronsError, RuntimeError, NotImplementedError) as error:
-            failed.append({"way": way, "kind": kind, "reason": f"{type(error).__name__}: {error}"})
+            failed.append(
+                {"way": way, "kind": str(site), "reason": f"{type(error).__name__}: {error}"}
+            )
             continue
         spent = time.perf_counter() - begun
         if exit_.path != way and exit_.path in {other.exit.path for other in ready}:
             reason = exit_.reason or "nothing faster"
-            failed.append({"way": way, "kind": kind, "reason": f"{exit_.path} runs: {reason}"})
+            failed.append({"way": way, "kind": str(site), "reason": f"{exit_.path} runs: {reason}"})
             continue
         ready.append(Opened(way, exit_, spent, allocated(vlm.device) - before))
     return ready, failed
@@ -210,14 +214,26 @@ def open_all(
 
 @torch.inference_mode()
 def timed(
-    sides: Mapping[str, Answer], vlm: VLM, shape: Shape, batch: int, options: argparse.Namespace
-) -> tuple[dict[str, Times], dict[str, int]]:
-    """Time sides in turn on the same random batches; then say what memory each takes at most."""
-    ring = [random_inputs(vlm, shape, batch, seed=number) for number in range(DIFFERENT)]
-    calls = {
-        name: (lambda number, side=side: side(ring[number % DIFFERENT]))
-        for name, side in sides.items()
-    }
+    sides: Mapping[Any, Answer],
+    vlm: VLM,
+    shape: Shape,
+    batch: int,
+    options: argparse.Namespace,
+    *,
+    shapes: Mapping[Any, Shape] | None = None,
+) -> tuple[dict[Any, Times], dict[Any, int]]:
+    """Time sides in turn on the same random batches; then say what memory each takes at most.
+
+    Some of them may see pictures of another shape.
+    """
+    rings: dict[str, list[Inputs]] = {}
+    calls = {}
+    for name, side in sides.items():
+        seen = (shapes or {}).get(name, shape)
+        key = f"{seen.height} × {seen.width}"
+        if key not in rings:
+            rings[key] = [random_inputs(vlm, seen, batch, seed=n) for n in range(DIFFERENT)]
+        calls[name] = _in_ring(side, rings[key])
     times = in_turns(
         calls, device=vlm.device, warm=options.warm, repeats=options.repeats,
         seconds=options.seconds,
@@ -225,93 +241,14 @@ def timed(
     return times, {name: peak(call, vlm.device) for name, call in calls.items()}
 
 
+def _in_ring(side: Answer, ring: Sequence[Inputs]) -> Callable[[int], object]:
+    return lambda number: side(ring[number % len(ring)])
+
+
 def line(name: str, times: Times, bases: Mapping[str, Times], **more: Any) -> dict[str, Any]:
     """One row: what was timed, and how many times faster it is than each base."""
     ratios = {f"x {base}": other.ms / times.ms for base, other in bases.items()}
     return {"side": name, **more, **times.as_dict(), **ratios}
-
-
-@torch.inference_mode()
-def agreement(
-    vlm: VLM, shape: Shape, depth: int, options: argparse.Namespace, *, own_words: bool
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """How often each way decides as the plain pass of ``transformers`` does.
-
-    A random read-out whose threshold is the median of other records, so that half are "yes".
-    ``noise`` is the root mean square of what decision values differ by, over the spread of the
-    decision values themselves: what a flip needs is a record that close to the threshold.
-
-    Parameters
-    ----------
-    vlm, shape
-        The model.
-    depth
-        The exit layer.
-    options
-        Of the command.
-    own_words
-        Whether each record has words of its own too, or only its picture.
-    """
-
-    def batches(number: int, first_seed: int) -> list[int]:
-        return list(range(first_seed, first_seed + -(-number // options.agree_batch)))
-
-    def inputs(seed: int) -> Inputs:
-        question = -1 if own_words else 0
-        return random_inputs(vlm, shape, options.agree_batch, seed=seed, question=question)
-
-    layers, columns = neurons(vlm, depth, options.neurons)
-    rows = torch.tensor(layers) - 1, torch.tensor(columns)
-    plain, read_out = vlm.truncated(depth), LinearReadOut(len(layers), vlm.device)
-
-    def truth(batch: Inputs) -> torch.Tensor:
-        return read_out.decisions(plain.last_states(batch).residual[:, rows[0], rows[1]])
-
-    others = torch.cat([truth(inputs(seed)) for seed in batches(200, 10**6)])
-    read_out.threshold = float(others.median())
-    ready, failed = open_all(vlm, layers, columns, options.accelerations, [inputs(10**6)])
-    found: dict[str, list[torch.Tensor]] = {opened.way: [] for opened in ready}
-    expected = []
-    for seed in batches(options.agree, 10):
-        batch = inputs(seed)
-        expected.append(truth(batch))
-        for opened in ready:
-            found[opened.way].append(read_out.decisions(opened.exit(batch)))
-    wanted = torch.cat(expected)
-    about = {"exit": depth, "words": "own" if own_words else "same", "records": len(wanted)}
-    return [
-        {**about, **opened.as_dict(), **_agreed(torch.cat(found[opened.way]), wanted, read_out)}
-        for opened in ready
-    ], failed
-
-
-def _agreed(
-    decisions: torch.Tensor, wanted: torch.Tensor, read_out: LinearReadOut
-) -> dict[str, Any]:
-    same = (decisions > read_out.threshold) == (wanted > read_out.threshold)
-    return {
-        "agree": same.double().mean().item(),
-        "flips": int((~same).sum()),
-        "share yes": (wanted > read_out.threshold).double().mean().item(),
-        "noise": ((decisions - wanted).square().mean().sqrt() / wanted.std()).item(),
-    }
-
-
-def agree_all(
-    vlm: VLM, shape: Shape, depth: int, options: argparse.Namespace, report: Report
-) -> None:
-    """Put the agreement at an exit into the report, and print it."""
-    columns = ("exit", "words", "way", "ran", "records", "agree", "flips", "noise")
-    for own_words in (False, True):
-        rows, failed = agreement(vlm, shape, depth, options, own_words=own_words)
-        report.add("agreement", [{"dtype": options.dtype, **row} for row in rows])
-        report.add("not run", failed)
-        shown = [
-            [*(row[name] for name in columns[:5]), f"{row['agree']:.2%}", row["flips"],
-             f"{row['noise']:.1e}"]
-            for row in rows
-        ]  # fmt: skip
-        print(table(columns, shown), flush=True)
 
 
 class Report:
@@ -328,10 +265,7 @@ class Report:
     """
 
     def __init__(self, name: str, options: argparse.Namespace, device: torch.device) -> None:
-        plain = {
-            key: str(value) if isinstance(value, Path | torch.device) else value
-            for key, value in vars(options).items()
-        }
+        plain = json.loads(json.dumps(vars(options), default=str))
         self.path: Path | None = options.out
         self.found: dict[str, Any] = {
             "benchmark": name, "options": plain, "environment": environment(device),
@@ -380,4 +314,7 @@ def model_of(
 ) -> tuple[VLM, Shape]:
     """Make the model, with fewer decoder layers where the others never run."""
     shape = SHAPES[name] if layers is None else SHAPES[name].with_layers(layers)
-    return build(shape, device=options.device, dtype=getattr(torch, options.dtype)), shape
+    llava = shape.config.model_type == "llava"
+    processor = llava_processor(shape.config) if llava else None
+    dtype = getattr(torch, options.dtype)
+    return build(shape, device=options.device, dtype=dtype, processor=processor), shape

@@ -8,7 +8,8 @@ Random weights, pixel tensors on the device in, label on the host out; 640 token
 vision tower, the projector and layer 1, of which 1,000 neurons are read, then a linear read-out;
 at each acceleration. Beside them the vision tower alone: that of ``transformers`` without the
 layer it doesn't use, as a CUDA graph, and ours at each acceleration. All sides are timed in turn
-in one run; times are medians between device events (quartiles), and by the wall clock.
+in one run; times are medians between device events (quartiles), and by the wall clock. ``--at
+vision:8:168`` adds an exit at another site, layer and size of the picture in pixels.
 Agreement: decisions beside those of the plain pass of ``transformers``, on random records.
 ``--shape tiny`` tries it out anywhere.
 """
@@ -16,17 +17,18 @@ Agreement: decisions beside those of the plain pass of ``transformers``, on rand
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from _agreement import agree_all
 from _exits import (
     GENERATE,
     PREFILL,
     LinearReadOut,
     Opened,
     Report,
-    agree_all,
     generated,
     line,
     model_of,
@@ -39,6 +41,7 @@ from _exits import (
 from _gpu import Times, captured, freed, table
 from _shapes import Shape, random_inputs, vision_tower
 
+from superneurons.activations.site import Site
 from superneurons.vlm.model import VLM, Inputs
 
 EXIT = 1
@@ -49,7 +52,8 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def answering(opened: Opened, read_out: LinearReadOut) -> Callable[[Inputs], list[str]]:
+def answering(opened: Opened) -> Callable[[Inputs], list[str]]:
+    read_out = LinearReadOut(len(opened.exit.columns), opened.exit.columns.device)
     return lambda inputs: read_out.labels(opened.exit(inputs))
 
 
@@ -68,11 +72,61 @@ def opened_towers(
     n = min(options.neurons, vision.hidden_size)
     layer = vision.num_hidden_layers + shape.config.vision_feature_layer + 1
     ways = [way for way in options.accelerations if way != "off"]
-    return open_all(vlm, [layer] * n, list(range(n)), ways, first, kind="vision")
+    return open_all(vlm, [layer] * n, list(range(n)), ways, first, site=Site("vision"))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Another exit, such as a search chooses.
+
+    Parameters
+    ----------
+    site, layer
+        What is read.
+    pixels
+        Side of the picture as the model sees it; ``None`` for its own.
+    """
+
+    site: Site
+    layer: int
+    pixels: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> Setting:
+        """Read ``SITE:LAYER`` or ``SITE:LAYER:PIXELS``."""
+        site, layer, *pixels = text.split(":")
+        return cls(Site.parse(site), int(layer), int(pixels[0]) if pixels else None)
+
+    def __str__(self) -> str:
+        size = "own resolution" if self.pixels is None else f"{self.pixels} pixels"
+        return f"at {self.site}, layer {self.layer}, {size}"
+
+
+def open_settings(
+    vlm: VLM, shape: Shape, options: argparse.Namespace
+) -> tuple[dict[str, tuple[Opened, Shape]], list[dict[str, Any]]]:
+    """Open the exits asked for with ``--at``, by the name of their side."""
+    found, failed = {}, []
+    for setting in options.at:
+        pixels = setting.pixels or shape.height
+        view, seen = vlm.at_resolution(pixels), replace(shape, height=pixels, width=pixels)
+        first = [random_inputs(vlm, seen, batch, seed=0) for batch in options.batches]
+        n = min(options.neurons, vlm.shape(setting.site.kind)[1])
+        ready, not_ready = open_all(
+            view, [setting.layer] * n, list(range(n)), options.accelerations, first,
+            site=setting.site,
+        )  # fmt: skip
+        found |= {f"{setting}, {opened.way}": (opened, seen) for opened in ready}
+        failed += not_ready
+    return found, failed
 
 
 def rows_of(
-    batch: int, times: dict[str, Times], exits: Sequence[Opened], towers: Sequence[Opened]
+    batch: int,
+    times: Mapping[str, Times],
+    exits: Sequence[Opened],
+    towers: Sequence[Opened],
+    others: Mapping[str, Opened],
 ) -> list[dict[str, Any]]:
     bases = {base: times[base] for base in (GENERATE, PREFILL)}
     alone = {opened.way: times[f"tower alone, {opened.way}"] for opened in towers}
@@ -90,24 +144,30 @@ def rows_of(
         if opened.way in alone:
             about["/ tower alone"] = own.ms / alone[opened.way].ms
         rows.append(line(f"ours, {opened.way}", own, bases, **about))
-    return rows
+    return rows + [
+        line(name, times[name], bases, batch=batch, ran=opened.exit.path)
+        for name, opened in others.items()
+    ]
 
 
 def time_all(vlm: VLM, shape: Shape, options: argparse.Namespace, report: Report) -> None:
     first = [random_inputs(vlm, shape, batch, seed=0) for batch in options.batches]
     layers, columns = neurons(vlm, EXIT, options.neurons)
-    read_out = LinearReadOut(len(layers), vlm.device)
     exits, failed = open_all(vlm, layers, columns, options.accelerations, first)
     towers, failed_towers = opened_towers(vlm, shape, first, options)
-    report.add("not run", failed + failed_towers)
+    settings, failed_settings = open_settings(vlm, shape, options)
+    report.add("not run", failed + failed_towers + failed_settings)
     report.add("opened", [opened.as_dict() for opened in exits])
+    ours = {f"ours, {opened.way}": opened for opened in exits}
+    others = {name: opened for name, (opened, _) in settings.items()}
+    shapes = {name: seen for name, (_, seen) in settings.items()}
     for batch in options.batches:
         sides: dict[str, Any] = {GENERATE: generated(vlm), PREFILL: prefilled(vlm)}
-        sides |= {f"ours, {opened.way}": answering(opened, read_out) for opened in exits}
+        sides |= {name: answering(opened) for name, opened in (ours | others).items()}
         sides[TOWER] = hf_tower(vlm, shape, batch)
         sides |= {f"tower alone, {opened.way}": opened.exit for opened in towers}
-        times, peaks = timed(sides, vlm, shape, batch, options)
-        rows = rows_of(batch, times, exits, towers)
+        times, peaks = timed(sides, vlm, shape, batch, options, shapes=shapes)
+        rows = rows_of(batch, times, exits, towers, others)
         rows = [{**row, "peak bytes": peaks[row["side"]]} for row in rows]
         report.add("times", rows)
         print(table(COLUMNS, [cells(row) for row in rows]), flush=True)
@@ -128,6 +188,7 @@ def cells(row: dict[str, Any]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--shape", choices=("7b", "tiny"), default="7b")
+    parser.add_argument("--at", nargs="*", type=Setting.parse, default=[], help="SITE:LAYER:PIXELS")
     options = options_of(parser, arguments, batches=(1, 8, 32))
     report = Report("exit_llava", options, options.device)
     name = f"llava-{options.shape}"

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from _agreement import agree_all
 from _exits import (
     GENERATE,
     PREFILL,
     LinearReadOut,
     Opened,
     Report,
-    agree_all,
     cut,
     generated,
     line,
