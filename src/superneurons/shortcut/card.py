@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["card"]
-
+__all__ = ["card", "cascade_card"]
 
 _FORMS = {
     "direct": "once, by its own question",
@@ -53,4 +52,50 @@ classifier.predict(read_records("questions.jsonl", require_labels=False))
 It answers the one question it was fitted on, on pictures like those it was fitted on. Measure it
 on your own held-out pictures (`superneurons eval`) before you rely on it. The base model's licence
 applies to the base model.
+"""
+
+
+def cascade_card(config: Mapping[str, Any]) -> str:
+    """Return a short model card of a cascade in Markdown, from its configuration."""
+    base, probing, verified = config["base_model"], config["probing_set"], config["verified"]
+    labels = ", ".join(config["labels"]) or "each record's own options"
+    stops = [
+        "the base model's own answer" if stage["base_answer"] else f"layer {stage['layer']}"
+        for stage in config["stages"]
+    ]
+    shares = ", ".join(
+        f"{share:.0%} at {stop}" for stop, share in zip(stops, verified["shares"], strict=True)
+    )
+    met = "met" if config["target"]["met"] else "not met"
+    return f"""---
+library_name: superneurons
+base_model: {base["name"]}
+tags: [super-neurons, visual-question-answering]
+---
+
+# A Super Neuron cascade
+
+Stops `{base["name"]}` ({base["family"]}, {base["layers"]} layers) as soon as it is sure enough:
+{", ".join(stops)}.
+
+| | |
+|---|---|
+| answers | {labels} |
+| asked | {_FORMS[config["form"]]} |
+| probing set | {probing.get("records")} records in {probing.get("groups")} groups |
+| target | {config["target"]["accuracy"]:.1%} of answers right: {met} where thresholds were chosen |
+| on {verified["records"]} other records | {verified["accuracy"]:.1%} right; {shares} |
+| prompt | `{config["prompt"]["frame"]!r}` |
+
+```python
+from superneurons import read_records
+from superneurons.shortcut.cascade import Cascade
+
+cascade = Cascade.from_pretrained("path/to/this/directory")
+cascade.predict(read_records("questions.jsonl", require_labels=False))
+```
+
+It answers the one question it was fitted on, on pictures like those it was fitted on. Measure it
+on your own held-out pictures before you rely on it. The base model's licence applies to the base
+model.
 """

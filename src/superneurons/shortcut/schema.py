@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from superneurons.errors import ArtefactError, Problem
 
-__all__ = ["FORMAT", "check_config"]
+__all__ = ["FORMAT", "check_cascade", "check_config"]
 
 FORMAT = 1
 
@@ -37,10 +37,26 @@ _CONFIG: dict[str, _Shape] = {
     "probing_set": dict,
     "settings": dict,
 }
+_CASCADE: dict[str, _Shape] = {
+    **{name: _CONFIG[name] for name in ("format", "versions", "base_model", "prompt", "labels")},
+    **{name: _CONFIG[name] for name in ("form", "question", "probing_set", "settings")},
+    "kind": str,
+    "site": {"kind": str, "position": str},
+    "stages": list,
+    "costs": list,
+    "target": {"accuracy": float, "met": bool},
+    "verified": {
+        "records": int,
+        "accuracy": float,
+        "wanted": float,
+        "cost": float,
+        "shares": list,
+    },
+}
 
 
 def check_config(config: Any, where: str) -> None:
-    """Check the fields of an artefact's configuration.
+    """Check the fields of a classifier's configuration.
 
     Raises
     ------
@@ -48,6 +64,27 @@ def check_config(config: Any, where: str) -> None:
         Lists every field that is missing or of the wrong type; or says that the artefact was
         written by a later version.
     """
+    _check(config, _CONFIG, where, "classifier")
+
+
+def check_cascade(config: Any, where: str) -> None:
+    """Check the fields of a cascade's configuration.
+
+    Raises
+    ------
+    ArtefactError
+        As :func:`check_config`; also when it is a classifier with one exit.
+    """
+    if isinstance(config, dict) and config.get("kind") != "cascade":
+        raise ArtefactError(
+            "This is a classifier with one exit, not a cascade.",
+            where=where,
+            mend="Load it with SuperNeuronClassifier.from_pretrained.",
+        )
+    _check(config, _CASCADE, where, "cascade")
+
+
+def _check(config: Any, shape: _Shape, where: str, what: str) -> None:
     found = config.get("format") if isinstance(config, dict) else None
     if isinstance(found, int) and found > FORMAT:
         raise ArtefactError(
@@ -55,12 +92,12 @@ def check_config(config: Any, where: str) -> None:
             where=where,
             mend="Update superneurons.",
         )
-    problems = _problems(config, _CONFIG, "")
+    problems = _problems(config, shape, "")
     if problems:
         raise ArtefactError(
-            "This is not the configuration of a superneurons classifier.",
-            problems=[Problem(f"{where}: {path}", what) for path, what in problems],
-            mend="Fit and save the classifier again.",
+            f"This is not the configuration of a superneurons {what}.",
+            problems=[Problem(f"{where}: {path}", said) for path, said in problems],
+            mend=f"Fit and save the {what} again.",
         )
 
 
