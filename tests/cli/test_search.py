@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from superneurons.shortcut.classifier import SuperNeuronClassifier
 
 Runner = Callable[..., Any]
 
@@ -45,6 +48,26 @@ def test_the_chosen_shortcut_is_saved_and_answers(
     again = run("search", "-d", train, "--out", out)
     assert again.code == 2
     assert "exists already" in again.err
+
+
+def test_a_shortcut_at_another_resolution_is_saved_and_answers_there(
+    run: Runner, llava_path: Path, train: Path, test_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "clf"
+    done = run(
+        "search", "-m", llava_path, "-d", train, "--test", test_file, *QUICK, "--json",
+        "--sites", "residual", "--resolutions", "8", "--out", out,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert {point["resolution"] for point in done.json["search"]["points"]} == {None, 8}
+    saved = SuperNeuronClassifier.from_pretrained(out)
+    assert saved.resolution == done.json["chosen"]["resolution"]
+    answered = run("predict", out, "--data", test_file)
+    assert answered.code == 0, answered.err
+    truth = [json.loads(line)["label"] for line in test_file.read_text().splitlines()]
+    right = [line["label"] == label for line, label in zip(answered.lines, truth, strict=True)]
+    scores = done.json["verification"]["rows"][0]["scores"]
+    assert scores["accuracy"] == pytest.approx(sum(right) / len(right))
 
 
 def test_a_part_of_the_data_is_held_out(run: Runner, llava_path: Path, train: Path) -> None:

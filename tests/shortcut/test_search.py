@@ -179,3 +179,36 @@ def test_a_point_becomes_a_classifier_that_goes_no_deeper(
     assert classifier.exit_layer_ <= point.exit_layer
     assert max(neuron.layer for neuron in classifier.neurons_) <= 2
     assert classifier.score(bright_records(12, seed=1)) > 0.9
+
+
+def test_smaller_pictures_are_tried_on_their_own_activations(llava: VLM) -> None:
+    """At another resolution a site is captured anew, and priced at that resolution."""
+    small = llava.resolution // 3
+    records = bright_records(24)
+    space = replace(SMALL, resolutions=(small,), orders=("picture-first",), kinds=("residual",))
+    found = search_shortcuts(llava, records, space, repeats=1)
+    assert found.probing is not None
+    X = capture(llava, found.probing.records, sites=[Site()]).flat
+    states = capture(llava.at_resolution(small), found.probing.records, sites=[Site()])
+    trial = DepthTrial.of(X, found.probing.y, found.probing.groups, n_folds=5, seed=0)
+    expected = Accuracies.of(trial.right(states.activations), trial.codes, trial.groups)
+    mine = [p for p in found.points if p.resolution == small and p.position == "last_prompt"]
+    assert [p.accuracy for p in mine] == expected.values.tolist()
+    routes = {row["route"] for row in found.settings["costs"]["exits"]}
+    assert f"residual, {small} pixels" in routes
+    assert len(found.points) == 2 * 2 * llava.n_layers
+
+
+def test_a_point_at_another_resolution_becomes_a_classifier_there(
+    llava: VLM, records: list[Record]
+) -> None:
+    small = llava.resolution // 3
+    point = replace(point_at("residual", 2), resolution=small)
+    classifier = classifier_at(point, llava).fit(records)
+    view = llava.at_resolution(small)
+    others = bright_records(12, seed=1)
+    states = capture(view, others, sites=[point.site])
+    layers = [neuron.layer - 1 for neuron in classifier.neurons_]
+    columns = [neuron.index for neuron in classifier.neurons_]
+    given = classifier.read_out_.predict(states.activations[:, layers, columns])
+    assert classifier.predict(others).tolist() == given.tolist()

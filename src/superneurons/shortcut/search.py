@@ -126,11 +126,9 @@ def classifier_at(point: Point, vlm: VLM, **params: Any) -> SuperNeuronClassifie
     """
     # All layers up to the point's are wanted: what fewer give was tried.
     params = {"read_out_params": {"tolerance": None}, **params}
-    if point.resolution is not None:
-        params["resolution"] = point.resolution
     return SuperNeuronClassifier(
         vlm, site=point.kind, position=point.position, max_layer=point.depth,
-        prompt_order=point.order, **params,
+        prompt_order=point.order, resolution=point.resolution, **params,
     )  # fmt: skip
 
 
