@@ -14,12 +14,13 @@ from devices import DEVICES
 from superneurons.vlm import resize
 from superneurons.vlm.resize import FILTERS, Filter, resized, weights
 
+CPU = torch.device("cpu")
 PILLOW: dict[Filter, Image.Resampling] = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-SIZES = [(48, 64), (1, 1), (1, 37), (37, 1), (333, 517), (7, 200), (240, 320)]
+SIZES = [(48, 64), (1, 1), (1, 37), (37, 1), (333, 517), (7, 200), (240, 320), (3000, 40)]
 TARGETS = [(24, 24), (224, 301), (1, 1), (13, 640), (240, 320), (64, 48)]
 
 
@@ -38,7 +39,7 @@ def by_pillow(pixels: NDArray[np.uint8], size: tuple[int, int], name: Filter) ->
     return np.asarray(Image.fromarray(pixels).resize(size[::-1], PILLOW[name]))
 
 
-def by_us(pixels: NDArray[np.uint8], size: tuple[int, int], name: Filter) -> NDArray[np.float64]:
+def by_us(pixels: NDArray[np.uint8], size: tuple[int, int], name: Filter) -> NDArray[np.float32]:
     return resized(torch.from_numpy(pixels)[None], size, name)[0].permute(1, 2, 0).numpy()
 
 
@@ -122,9 +123,21 @@ def test_a_span_is_a_part_of_all_weights() -> None:
     assert not weights(50, 20, "lanczos", (30, 4)).any()
 
 
+@pytest.mark.parametrize(("length", "to"), [(640, 336), (30, 336), (480, 480), (4000, 448)])
+def test_both_parts_of_the_weights_fit_into_eleven_bits(length: int, to: int) -> None:
+    parts = resize._pass(length, to, "lanczos", (1, to - 1), CPU)
+    assert parts is not None
+    whole = torch.from_numpy(weights(length, to, "lanczos", (1, to - 1)))
+    assert torch.equal(parts[0].double() + parts[1].double(), whole)
+    for part, places in zip(parts, (10, 22), strict=True):
+        numbers = part.double() * 2**places
+        assert torch.equal(numbers, numbers.round())
+        assert float(numbers.abs().max()) <= 2**11
+
+
 def test_the_pictures_are_left_as_they_are() -> None:
     pictures = torch.from_numpy(noise(6, 8))[None]
     before = pictures.clone()
-    assert resized(pictures, (6, 8)).dtype == torch.float64
+    assert resized(pictures, (6, 8)).dtype == torch.float32
     resized(pictures, (3, 4))
     assert torch.equal(pictures, before)
