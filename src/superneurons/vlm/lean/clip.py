@@ -19,7 +19,7 @@ __all__ = ["ClipTower"]
 _WHOLE = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClipTower:
     """A CLIP-type tower and LLaVA's projector.
 

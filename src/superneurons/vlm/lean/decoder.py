@@ -21,7 +21,7 @@ Rope: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 _KNOWN = {"LlamaDecoderLayer", "Qwen3VLTextDecoderLayer", "Qwen3DecoderLayer", "Qwen2DecoderLayer"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Passed:
     """What a decoder layer leaves, (…, W): attention heads, MLP neurons and residual stream."""
 
@@ -30,7 +30,7 @@ class Passed:
     residual: torch.Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pending:
     """What a layer that ran only where it is read has computed for all positions.
 
@@ -46,7 +46,7 @@ class Pending:
     keys: torch.Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DecoderLayer:
     """One layer of a Llama- or Qwen-type decoder, over the weights of a ``transformers`` layer.
 
@@ -139,10 +139,10 @@ class DecoderLayer:
         attended = _at(x, last) + self.out(heads)
         normed = self.mlp_norm(attended)
         if kind == "mlp":
-            gate, up = (part.rows(columns)(normed) for part in self.gate_up.parts)
+            gate, up = (part.some(normed, columns) for part in self.gate_up.parts)
             return self.act(gate) * up
         gate, up = self.gate_up(normed)
-        return attended[:, columns] + self.down.rows(columns)(self.act(gate) * up)
+        return attended[:, columns] + self.down.some(self.act(gate) * up, columns)
 
     def _attended(
         self, x: torch.Tensor, rope: Rope, last: torch.Tensor

@@ -16,7 +16,7 @@ class UnknownPartError(TypeError):
     """A module isn't the plain one that the lean pass computes; the full pass still can."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dense:
     """An affine map.
 
@@ -50,12 +50,16 @@ class Dense:
         """Map (…, in) to (…, out)."""
         return F.linear(x, self.weight, self.bias)
 
-    def rows(self, chosen: torch.Tensor | slice) -> Dense:
-        """Return the map to some of its outputs."""
+    def rows(self, chosen: slice) -> Dense:
+        """Return the map to some of its outputs, over the same memory."""
         return Dense(self.weight[chosen], None if self.bias is None else self.bias[chosen])
 
+    def some(self, x: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """Compute some of the outputs, by index."""
+        return F.linear(x, self.weight[chosen], None if self.bias is None else self.bias[chosen])
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Beside:
     """Several maps of the same input, computed as one where their weights lie side by side.
 
@@ -108,7 +112,7 @@ class Beside:
         return torch.split(self.packed(x), [len(part.weight) for part in self.parts], dim=-1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerNorm:
     """Normalisation to mean 0 and variance 1, then an affine map of each value."""
 
@@ -127,7 +131,7 @@ class LayerNorm:
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RMSNorm:
     """Normalisation to mean square 1, then a factor for each value."""
 

@@ -21,7 +21,7 @@ __all__ = ["Lean", "Reached"]
 _States = Mapping[tuple[Kind, str], tuple[torch.Tensor, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reached:
     """How far a batch has come.
 

@@ -20,7 +20,7 @@ __all__ = ["Merger", "Qwen3VLTower"]
 _MOST_GRIDS = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Merger:
     """Neighbouring patches into one image token; the norm is before or after they are joined."""
 

@@ -11,7 +11,7 @@ from superneurons.vlm.lean.tower import Grid
 __all__ = ["Row", "merged", "rows_of", "three_axes"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """The tokens of a batch, each row starting at position 0.
 
@@ -69,18 +69,25 @@ def three_axes(images: torch.Tensor, grids: tuple[Grid, ...]) -> torch.Tensor:
     grids
         Rows and columns of tokens of each picture, in order.
     """
-    device = images.device
-    counts = torch.tensor([height * width for height, width in grids])
-    number = torch.repeat_interleave(torch.arange(len(grids)), counts)
-    within = torch.arange(len(number)) - (counts.cumsum(0) - counts)[number]
-    sizes = torch.tensor(grids)
-    columns = sizes[number, 1]
-    # For each image token: its row, its column, the longer side, and whether it is the first.
-    table = torch.stack(
-        [within // columns, within % columns, sizes[number].amax(dim=1), (within == 0).long()]
-    ).to(device)
-    slot = (images.flatten().cumsum(0) - 1).clamp(min=0, max=len(number) - 1)
-    row, column, side, first = table[:, slot].view(-1, *images.shape)
+    total = sum(height * width for height, width in grids)
+    slot = (images.flatten().cumsum(0) - 1).clamp(min=0, max=total - 1).view(images.shape)
+    if len(set(grids)) == 1:  # a function of the device's own numbers, so that it can be recorded
+        height, width = grids[0]
+        within = slot % (height * width)
+        row, column, side = within // width, within % width, torch.full_like(slot, max(grids[0]))
+        first = within == 0
+    else:
+        row, column, side, first = _table(grids).to(images.device)[:, slot]
     steps = torch.where(images, side * first, 1).cumsum(dim=1)
     start = steps - torch.where(images, side, 1)
     return torch.stack([start, *(start + images * place for place in (row, column))])
+
+
+def _table(grids: tuple[Grid, ...]) -> torch.Tensor:
+    """For each image token its row, column, its picture's longer side, and if it is the first."""
+    each = []
+    for height, width in grids:
+        within = torch.arange(height * width)
+        side = torch.full_like(within, max(height, width))
+        each.append(torch.stack([within // width, within % width, side, (within == 0).long()]))
+    return torch.cat(each, dim=1)

@@ -19,7 +19,7 @@ Grid = tuple[int, int]
 """Rows and columns of image tokens of one picture."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """What the pictures of a batch gave.
 
@@ -77,7 +77,7 @@ class Tower(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TowerLayer:
     """One layer of a vision tower: every patch of a picture sees every other.
 
@@ -104,7 +104,7 @@ class TowerLayer:
         return x + self.down(self.act(self.up(self.mlp_norm(x))))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Projection:
     """Two maps with a non-linearity between them."""
 
