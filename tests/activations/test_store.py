@@ -99,6 +99,27 @@ def test_activations_of_something_else_are_refused(
         capture_to_store(llava.truncated(1), forty[:4], tmp_path, batch_size=2)
 
 
+def test_another_resolution_is_something_else(
+    llava: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    capture_to_store(llava, forty[:4], tmp_path, batch_size=2)
+    with pytest.raises(MismatchError) as caught:
+        capture_to_store(llava.at_resolution(16), forty[:4], tmp_path, batch_size=2)
+    assert [problem.where for problem in caught.value.problems] == ["plan.json: pictures"]
+
+
+def test_sites_over_the_pictures_and_in_the_tower_come_back(
+    vlm: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    sites = [Site("vision"), Site("mlp", "image_mean"), Site("residual", "image_max")]
+    whole = capture_to_store(vlm, forty[:6], tmp_path, sites=sites, batch_size=2)
+    again = capture_to_store(vlm, forty[:6], tmp_path, sites=sites, batch_size=2)
+    assert list(again.states) == sites
+    for site in sites:
+        assert np.array_equal(again.at(site).flat, whole.at(site).flat)
+        assert again.at(site).activations.shape == (6, *vlm.shape(site.kind))
+
+
 def test_a_broken_plan_is_a_mismatch(llava: VLM, forty: list[Record], tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text("{")
     with pytest.raises(MismatchError):

@@ -302,3 +302,16 @@ def test_a_killed_fit_goes_on_and_ends_with_the_same_bytes(
     for file in (tmp_path / "whole").iterdir():
         assert (tmp_path / "cut" / file.name).read_bytes() == file.read_bytes()
     assert not kept.exists()
+
+
+def test_resolution_and_position_can_be_chosen(
+    run: Runner, llava_path: Path, train: Path, tmp_path: Path
+) -> None:
+    given = ("--resolution", 16, "--position", "image_mean", "--prompt-order", "question-first")
+    done = run("fit", "-m", llava_path, "-d", train, "-o", tmp_path / "clf", *given)
+    assert done.code == 0, done.err
+    assert "(residual@image_mean); the model stops after layer" in done.out
+    assert "Pictures are seen at 16 pixels per side." in done.out
+    refused = run("fit", "-m", llava_path, "-d", train, "-o", tmp_path / "no", "--resolution", 17)
+    assert refused.code == 2
+    assert "multiple of 8" in refused.err

@@ -157,3 +157,15 @@ def test_the_order_of_records_changes_no_score(fitted: SuperNeuronClassifier) ->
     assert other is not None
     assert one.accuracy == other.accuracy
     assert one.balanced_accuracy_interval == other.balanced_accuracy_interval
+
+
+def test_the_base_model_sees_pictures_as_it_was_made_to(llava: VLM) -> None:
+    """A resolution is the classifier's: what it has to beat isn't made worse by it."""
+    records, others = bright_records(24), bright_records(20, seed=1)
+    rows = []
+    for pixels in (None, 8):
+        fitted = SuperNeuronClassifier(llava, resolution=pixels, max_layer=1).fit(records)
+        found = evaluate_classifier(fitted, others, repeats=1)
+        rows.append({row.name: row.scores for row in found.rows})
+    name = "base model, first token"
+    assert rows[0][name] == rows[1][name]

@@ -526,3 +526,48 @@ def test_a_directory_of_something_else_is_no_damaged_classifier(llava_path: Path
         read_config(llava_path)
     assert caught.value.mend is not None
     assert "--out" in caught.value.mend
+
+
+@pytest.mark.parametrize("site", ["residual", "vision", "projector"])
+def test_the_resolution_is_kept_and_another_is_refused(vlm: VLM, tmp_path: Path, site: str) -> None:
+    fitted = by_name(vlm, tmp_path / "clf", resolution=16, site=site, max_layer=1)
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu")
+    assert (loaded.resolution, loaded.vlm.resolution) == (16, 16)
+    records = bright_records(8, seed=1)
+    assert loaded.predict_proba(records).tolist() == fitted.predict_proba(records).tolist()
+    seen = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm.at_resolution(32))
+    assert seen.vlm.resolution == 16
+    for other in (32, None):
+        with pytest.raises(MismatchError) as caught:
+            SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm, resolution=other)
+        assert [p.where for p in caught.value.problems] == ["base_model.processor"]
+
+
+def test_an_artefact_from_before_there_were_resolutions_is_read(llava: VLM, tmp_path: Path) -> None:
+    by_name(llava, tmp_path / "clf", max_layer=1)
+    path = tmp_path / "clf" / "config.json"
+    config = json.loads(path.read_text())
+    del config["settings"]["resolution"]
+    path.write_text(json.dumps(config))
+    assert SuperNeuronClassifier.from_pretrained(tmp_path / "clf", llava).resolution is None
+
+
+@pytest.mark.parametrize("position", ["image_mean", "image_max"])
+def test_the_position_is_kept(vlm: VLM, tmp_path: Path, position: str) -> None:
+    fitted = by_name(vlm, tmp_path / "clf", position=position, max_layer=2)
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu")
+    assert loaded.site_ == Site("residual", position)  # type: ignore[arg-type]
+    assert loaded.vlm.depth == fitted.exit_layer_
+    records = bright_records(8, seed=1)
+    assert loaded.predict_proba(records).tolist() == fitted.predict_proba(records).tolist()
+
+
+def test_of_the_tower_only_what_is_read_is_opened(llava: VLM, tmp_path: Path) -> None:
+    fitted = by_name(llava, tmp_path / "clf", site="vision", max_layer=1)
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu")
+    assert (loaded.vlm.depth, loaded.vlm.shape("vision")[0]) == (0, 1)
+    records = bright_records(8, seed=1)
+    assert loaded.predict_proba(records).tolist() == fitted.predict_proba(records).tolist()
+    loaded.save_pretrained(tmp_path / "again")
+    for file in (tmp_path / "clf").iterdir():
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()

@@ -621,3 +621,69 @@ def test_unbalanced_records_are_all_used_when_asked(llava: VLM) -> None:
     assert kept.probing_["questions"] == len(records) == 21
     assert dropped.probing_["questions"] == 12
     assert kept.probing_["records"] == dropped.probing_["records"] == 21
+
+
+@pytest.mark.parametrize("pixels", [16, 40])
+def test_pictures_can_be_seen_at_another_size(vlm: VLM, pixels: int) -> None:
+    records, others = bright_records(32), bright_records(12, seed=1)
+    fitted = SuperNeuronClassifier(vlm, resolution=pixels, max_layer=2).fit(records)
+    view = vlm.at_resolution(pixels)
+    assert fitted.vlm.resolution == pixels
+    assert fitted.whole() is vlm
+    assert fitted.score(others) >= 0.75
+    probing = probing_set(records, balanced=True, seed=0)
+    captured = capture(view, probing.records, sites=[fitted.site_])
+    there = SuperNeuronClassifier(view, max_layer=2).fit_captured(probing, captured)
+    assert there.neurons_ == fitted.neurons_
+    np.testing.assert_allclose(
+        there.predict_proba(others), fitted.predict_proba(others), rtol=1e-3, atol=1e-3
+    )
+    assert fitted.vlm is fitted.vlm  # made once
+    assert clone(fitted).get_params()["resolution"] == pixels
+
+
+def test_a_size_that_cannot_be_seen_is_refused(llava: VLM) -> None:
+    with pytest.raises(ModelError, match="cannot see pictures of 17") as caught:
+        SuperNeuronClassifier(llava, resolution=17).fit(bright_records(8))
+    assert "multiple of 8" in str(caught.value)
+
+
+def test_another_size_is_another_store_and_another_view(llava: VLM, tmp_path: Path) -> None:
+    records = bright_records(16)
+    classifier = SuperNeuronClassifier(llava, activations=tmp_path, max_layer=1).fit(records)
+    with pytest.raises(MismatchError, match=r"plan\.json: pictures"):
+        classifier.set_params(resolution=16).fit(records)
+    classifier.set_params(activations=None).fit(records)
+    assert [classifier.set_params(resolution=n).vlm.resolution for n in (16, 48, None)] == [
+        16, 48, 24,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("position", ["image_mean", "image_max"])
+@pytest.mark.parametrize("acceleration", ["auto", "off"])
+def test_the_pictures_tokens_let_it_stop_early_too(
+    vlm: VLM, position: Position, acceleration: Any
+) -> None:
+    fitted = SuperNeuronClassifier(
+        vlm, position=position, max_layer=2, acceleration=acceleration,
+        prompt_order="question-first",
+    ).fit(bright_records(32))  # fmt: skip
+    assert fitted.site_ == Site(position=position)
+    assert 1 <= fitted.exit_layer_ <= 2
+    others = bright_records(12, seed=1)
+    captured = capture(vlm, others, sites=[fitted.site_], prompt=fitted.prompt)
+    expected = [a.label for a in fitted.answer_captured(others, captured)]
+    assert fitted.predict(others).tolist() == expected
+    assert fitted.score(others) >= 0.75
+
+
+@pytest.mark.parametrize("acceleration", ["auto", "off"])
+def test_a_site_in_the_tower_runs_no_more_of_it_than_is_read(llava: VLM, acceleration: Any) -> None:
+    fitted = SuperNeuronClassifier(llava, site="vision", max_layer=1, acceleration=acceleration)
+    fitted.fit(bright_records(32))
+    assert fitted.truncated().shape("vision")[0] == 1
+    others = bright_records(8, seed=1)
+    expected = fitted.predict_proba(others)
+    through = [fitted.answer(fitted.truncated(), [record])[0] for record in others]
+    found = [[a.probabilities[label] for label in fitted.classes_] for a in through]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)

@@ -2,11 +2,19 @@ from __future__ import annotations
 
 import pytest
 
+from pictures import bright_records
 from superneurons.activations.site import Site
 from superneurons.errors import DataError, ModelError
 from superneurons.probes.registry import READ_OUTS, make_read_out
 from superneurons.shortcut.form import FORMS, Form
-from superneurons.shortcut.reading import check_seen, depth_read, fit_to_site, runs_for, site_of
+from superneurons.shortcut.reading import (
+    check_seen,
+    depth_read,
+    fit_to_site,
+    runs_for,
+    site_of,
+    tower_for,
+)
 from superneurons.vlm.model import VLM
 from superneurons.vlm.taps import KINDS
 
@@ -64,8 +72,16 @@ def test_only_layers_that_are_there_can_be_read(vlm: VLM, kind: str) -> None:
 
 
 def test_no_more_runs_than_is_read(vlm: VLM) -> None:
-    assert runs_for(vlm, 0) is vlm
-    assert [runs_for(vlm, k).depth for k in (1, 4)] == [1, 4]
+    for position, depth in (("last_prompt", 2), ("image_max", 2), ("first_generated", 4)):
+        assert runs_for(vlm, Site("mlp", position), 2).depth == depth  # type: ignore[arg-type]
+    seeing, projected = (runs_for(vlm, Site(kind), 1) for kind in ("vision", "projector"))
+    assert (seeing.depth, seeing.shape("vision")[0]) == (0, 1)
+    assert projected.depth == 0
+    projected.last_states(projected.encode(bright_records(1)), ["projector"])
+
+
+def test_only_a_site_in_the_tower_says_how_much_of_it_runs() -> None:
+    assert [tower_for(Site(kind), 3) for kind in KINDS] == [None, None, None, 3, None]
 
 
 def test_what_follows_from_model_and_site_is_set_unless_given(vlm: VLM) -> None:

@@ -30,6 +30,7 @@ from superneurons.task.record import ImageSource, Record
 from superneurons.vlm.answer import LabelWords
 from superneurons.vlm.fingerprint import fingerprint
 from superneurons.vlm.model import VLM
+from superneurons.vlm.processor import processor_settings
 from superneurons.vlm.prompt import Prompt
 
 __all__ = ["Plan", "capture_to_store", "write_atomically"]
@@ -53,6 +54,8 @@ class Plan:
         Records per forward pass; part of the plan, since it moves the last bits.
     model
         Fingerprint of the layers that ran.
+    pictures
+        Settings of the image processor.
     prompt
         Digest of the prompt.
     labels
@@ -64,6 +67,7 @@ class Plan:
     shapes: dict[str, list[int]]
     batch_size: int
     model: str
+    pictures: dict[str, Any]
     prompt: str
     labels: tuple[str, ...]
 
@@ -101,7 +105,13 @@ def capture_to_store(
         n=len(records),
         shapes={str(site): list(vlm.shape(site.kind)) for site in sites},
         batch_size=batch_size,
-        model=fingerprint(vlm, vlm.depth, head=_answers(sites) or words is not None),
+        model=fingerprint(
+            vlm,
+            vlm.depth,
+            head=_answers(sites) or words is not None,
+            tower=vlm.shape("vision")[0] if any(s.kind == "vision" for s in sites) else None,
+        ),
+        pictures=processor_settings(vlm.processor),
         prompt=prompt.digest(vlm.processor),
         labels=words.labels if words else (),
     )

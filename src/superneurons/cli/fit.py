@@ -55,6 +55,15 @@ _Position: TypeAlias = Annotated[
         "mean or the largest value over the tokens of the pictures."
     ),
 ]
+_Resolution: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="See pictures at so many pixels per side, fewer being faster; by default as the model "
+        "was made for.",
+        show_default=False,
+    ),
+]
 _MaxLayer: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="Deepest layer that may be read.")
 ]
@@ -78,6 +87,7 @@ def fit(
     multiclass: _Multiclass = "auto",
     site: _Site = None,
     position: _Position = "last_prompt",
+    resolution: _Resolution = None,
     max_layer: _MaxLayer = None,
     prompt_order: options.Order = "picture-first",
     balanced: _Balanced = True,
@@ -107,9 +117,10 @@ def fit(
     kept = activations or out.parent / f".{out.name}.activations"
     classifier = SuperNeuronClassifier(
         model, read_out=read_out, read_out_params=parameters, multiclass=multiclass,
-        site=site, position=position, max_layer=max_layer, prompt_order=prompt_order,
-        balanced=balanced, batch_size=batch_size, activations=kept, random_state=seed,
-        dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code,
+        site=site, position=position, resolution=resolution, max_layer=max_layer,
+        prompt_order=prompt_order, balanced=balanced, batch_size=batch_size,
+        activations=kept, random_state=seed, dtype=dtype, device=device, revision=revision,
+        trust_remote_code=trust_remote_code,
     )  # fmt: skip
     with step("fitting") as told:
         classifier.fit(records, progress=told)
@@ -146,6 +157,7 @@ def _summary(classifier: Any, out: Path) -> dict[str, Any]:
         "neurons": len(classifier.neurons_),
         "exit_layer": classifier.exit_layer_,
         "layers": classifier.vlm.n_layers,
+        "resolution": classifier.resolution,
         "learnt": learnt,
         "probing_set": probing,
     }
@@ -162,6 +174,8 @@ def _print(summary: dict[str, Any]) -> None:
         f"{summary['neurons']:,} {name} of {probing['neurons_searched']:,} "
         f"({summary['site']}); {_exit(summary)}."
     )
+    if summary["resolution"] is not None:
+        print(f"Pictures are seen at {summary['resolution']} pixels per side.")
     print(_FORMS[summary["form"]].format(**probing))
     for line in _scores(summary):
         print(line)

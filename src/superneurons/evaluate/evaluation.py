@@ -72,7 +72,8 @@ def evaluate_classifier(
     with steps("answering") as told:
         answers = _answers(classifier, records, told)
     table = _Table(classifier, records, _folds(records, truth, seed), seed)
-    base = base_task(classifier.vlm, records, table.labels)
+    own = classifier.whole() if rivals else classifier.vlm
+    base = base_task(own, records, table.labels)
     timings = _time(classifier, base, records, repeats, rivals=rivals)
     rows = [*table.without_pictures()]
     if rivals:
@@ -113,7 +114,8 @@ class _Table:
             yield Row(FIRST_TOKEN, None, self.classifier.vlm.n_layers, None, timing, base.why_not)
             return
         records, size = self.records, self.classifier.batch_size
-        logits = base.logits(self.classifier.vlm, records, batch_size=size, progress=told)
+        vlm = self.classifier.whole()  # sees pictures as it was made to
+        logits = base.logits(vlm, records, batch_size=size, progress=told)
         yield self.row(FIRST_TOKEN, base.raw(records, logits), timing)
         if self.parts:
             answers = self._crossed(
@@ -188,7 +190,7 @@ def _time(
     *,
     rivals: bool,
 ) -> dict[str, Timing]:
-    vlm = classifier.vlm
+    vlm = classifier.whole() if rivals else classifier.vlm
     cut, asked = classifier.truncated(), base.asked(records)
     calls: dict[str, Callable[[int], object]] = {
         _OURS: lambda i: classifier.answer(cut, [records[i % len(records)]])

@@ -70,7 +70,7 @@ class Answering:
             Before ``fit``.
         """
         check_is_fitted(self, "read_out_")
-        return runs_for(self.vlm, self.exit_layer_)
+        return runs_for(self.vlm, self.site_, max(neuron.layer for neuron in self.neurons_))
 
     def answers(self, records: Sequence[Record]) -> Iterator[Prediction]:
         """Answer records one batch at a time, in order.

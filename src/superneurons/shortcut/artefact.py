@@ -29,6 +29,7 @@ from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.belonging import belongs_to, refuse_mismatch
 from superneurons.shortcut.card import card
 from superneurons.shortcut.form import Form
+from superneurons.shortcut.reading import tower_for
 from superneurons.shortcut.schema import check_config
 from superneurons.task.lettered import LETTERS
 from superneurons.task.unroll import NEGATIVE, POSITIVE
@@ -60,6 +61,7 @@ _SETTINGS = (
     "random_state",
     "read_out",
     "read_out_params",
+    "resolution",
     "site",
 )
 
@@ -137,9 +139,8 @@ def write_artefact(
 def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
     vlm, site = classifier.vlm, classifier.site_
     state = classifier.read_out_.get_state()
-    head = site.position == "first_generated"
     return {
-        **belongs_to(vlm, classifier.prompt, classifier.exit_layer_, head=head),
+        **belongs_to(vlm, classifier.prompt, classifier.exit_layer_, **_runs_too(classifier)),
         "site": {
             "kind": site.kind,
             "position": site.position,
@@ -157,6 +158,13 @@ def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
         "probing_set": classifier.probing_,
         "settings": {name: getattr(classifier, name) for name in _SETTINGS},
     }
+
+
+def _runs_too(classifier: SuperNeuronClassifier) -> dict[str, Any]:
+    """What runs besides decoder layers: the head for a generated token, layers of the tower."""
+    site = classifier.site_
+    deepest = max(neuron.layer for neuron in classifier.neurons_)
+    return {"head": site.answers_first, "tower": tower_for(site, deepest)}
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -252,10 +260,13 @@ def load(
     classifier.question_ = config["question"]
     classifier.classes_ = np.array(config["labels"], dtype=np.str_)
     classifier.probing_ = config["probing_set"]
-    # A generated token needs the head, too.
-    head = classifier.site_.position == "first_generated"
-    classifier.open(None if whole or head else max(0, min(config["exit_layer"], base["layers"])))
-    refuse_mismatch(classifier.vlm, classifier.prompt, config, config["exit_layer"], head=head)
+    runs_too = _runs_too(classifier)
+    if whole or runs_too["head"]:
+        classifier.open()
+    else:
+        depth = max(0, min(config["exit_layer"], base["layers"]))
+        classifier.open(depth, tower_layers=runs_too["tower"])
+    refuse_mismatch(classifier.vlm, classifier.prompt, config, config["exit_layer"], **runs_too)
     _refuse_contradictions(classifier, config, directory)
     return classifier
 

@@ -16,7 +16,9 @@ from superneurons.vlm.prompt import Prompt
 __all__ = ["belongs_to", "refuse_mismatch"]
 
 
-def belongs_to(vlm: VLM, prompt: Prompt, depth: int, *, head: bool) -> dict[str, Any]:
+def belongs_to(
+    vlm: VLM, prompt: Prompt, depth: int, *, head: bool, tower: int | None = None
+) -> dict[str, Any]:
     """Say what a configuration belongs to.
 
     Parameters
@@ -25,6 +27,8 @@ def belongs_to(vlm: VLM, prompt: Prompt, depth: int, *, head: bool) -> dict[str,
         The base model, and how it is asked.
     depth, head
         Decoder layers that run, and whether the head does.
+    tower
+        Layers of the vision tower that run; by default those that the projector reads.
     """
     packages = ("superneurons", "torch", "transformers")
     return {
@@ -34,7 +38,7 @@ def belongs_to(vlm: VLM, prompt: Prompt, depth: int, *, head: bool) -> dict[str,
             "name": vlm.name,
             "revision": vlm.revision,
             "layers": vlm.n_layers,
-            **_identity(vlm, depth, head),
+            **_identity(vlm, depth, head, tower),
         },
         "prompt": {
             "order": prompt.order,
@@ -44,19 +48,25 @@ def belongs_to(vlm: VLM, prompt: Prompt, depth: int, *, head: bool) -> dict[str,
     }
 
 
-def _identity(vlm: VLM, depth: int, head: bool) -> dict[str, Any]:
+def _identity(vlm: VLM, depth: int, head: bool, tower: int | None) -> dict[str, Any]:
     """What has to be the same about a model for a classifier to be its own."""
     return {
         "family": vlm.family.name,
         "dtype": str(vlm.dtype).removeprefix("torch."),
         "hidden_size": vlm.hidden_size,
-        "fingerprint": fingerprint(vlm, depth, head=head),
+        "fingerprint": fingerprint(vlm, depth, head=head, tower=tower),
         "processor": processor_settings(vlm.processor),
     }
 
 
 def refuse_mismatch(
-    vlm: VLM, prompt: Prompt, config: Mapping[str, Any], depth: int, *, head: bool
+    vlm: VLM,
+    prompt: Prompt,
+    config: Mapping[str, Any],
+    depth: int,
+    *,
+    head: bool,
+    tower: int | None = None,
 ) -> None:
     """Refuse another model or prompt than a configuration belongs to; see :func:`belongs_to`.
 
@@ -66,7 +76,7 @@ def refuse_mismatch(
         Says what differs.
     """
     base, asked = config["base_model"], config["prompt"]
-    found = _identity(vlm, depth, head) if depth <= vlm.depth else {"layers": vlm.depth}
+    found = _identity(vlm, depth, head, tower) if depth <= vlm.depth else {"layers": vlm.depth}
     problems = [
         Problem(f"base_model.{name}", f"fitted on {base.get(name)!r}, this one has {value!r}")
         for name, value in found.items()

@@ -58,8 +58,11 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
     site : {"residual", "mlp", "heads", "vision", "projector"}, optional
         What is read (:class:`~superneurons.activations.site.Site`); by default what the read-out
         is made for: attention heads for ``savs``, else the residual stream.
-    position : {"last_prompt", "first_generated"}
-        At which token. Only the first allows the model to stop early.
+    position : {"last_prompt", "first_generated", "image_mean", "image_max"}
+        At which tokens; all but the second allow the model to stop early.
+    resolution : int, optional
+        See pictures at so many pixels per side (:meth:`VLM.at_resolution`); by default as the model
+        was made for.
     max_layer : int, optional
         Deepest layer that may be read; all layers of the site by default.
     prompt_order : {"picture-first", "question-first"}
@@ -115,6 +118,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
     form_: Form
     question_: str | None
     _vlm: VLM
+    _sized: tuple[VLM, int, VLM] | None = None
 
     def __init__(
         self,
@@ -125,6 +129,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         multiclass: Multiclass = "auto",
         site: str | None = None,
         position: Position = "last_prompt",
+        resolution: int | None = None,
         max_layer: int | None = None,
         prompt_order: PromptOrder = "picture-first",
         balanced: bool = True,
@@ -143,6 +148,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         self.multiclass = multiclass
         self.site = site
         self.position = position
+        self.resolution = resolution
         self.max_layer = max_layer
         self.prompt_order = prompt_order
         self.balanced = balanced
@@ -162,13 +168,33 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
 
     @property
     def vlm(self) -> VLM:
-        """The base model, opened when first needed; of a loaded classifier only what it runs."""
+        """The base model, opened when first needed, at the classifier's resolution.
+
+        Of a loaded classifier there is only what it runs.
+        """
+        return self._at_resolution(self._opened)
+
+    @property
+    def _opened(self) -> VLM:
         if isinstance(self.model, VLM):
             return self.model
         return self._vlm if hasattr(self, "_vlm") else self.open()
 
-    def open(self, depth: int | None = None) -> VLM:
+    def _at_resolution(self, vlm: VLM) -> VLM:
+        if self.resolution is None:
+            return vlm
+        known = self._sized
+        if known is None or known[0] is not vlm or known[1] != self.resolution:
+            self._sized = known = (vlm, self.resolution, vlm.at_resolution(self.resolution))
+        return known[2]
+
+    def open(self, depth: int | None = None, *, tower_layers: int | None = None) -> VLM:
         """Open the base model as deep as ``depth``, or as a whole, unless it was given open.
+
+        Parameters
+        ----------
+        depth, tower_layers
+            As in :func:`~superneurons.vlm.opening.open_vlm`.
 
         Raises
         ------
@@ -179,14 +205,18 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
             return self.model
         if hasattr(self, "_vlm"):
             del self._vlm  # first, so that not both are in memory
+            self._sized = self._exit = None
         names = ("revision", "dtype", "device", "trust_remote_code")
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
-        self._vlm = open_vlm(self.model, depth=depth, **options)
+        self._vlm = open_vlm(self.model, depth=depth, tower_layers=tower_layers, **options)
         return self._vlm
 
     def whole(self) -> VLM:
-        """Return the base model with all its layers; opens it again where only some were."""
-        return self.vlm if self.vlm.depth == self.vlm.n_layers else self.open()
+        """Return the base model with all its layers, at its own resolution.
+
+        It is opened again where only some layers were.
+        """
+        return self._opened if self._opened.depth == self._opened.n_layers else self.open()
 
     @property
     def prompt(self) -> Prompt:
@@ -217,7 +247,8 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
             When pictures, labels or parameters cannot be used; lists every problem, before the
             model runs. When an activation is no finite number.
         ModelError
-            When the model cannot be opened, or lacks the site or its layer ``max_layer``.
+            When the model cannot be opened, lacks the site or its layer ``max_layer``, or cannot
+            see pictures at ``resolution``.
         """
         read_out = usable_read_out(self.read_out, self.read_out_params)
         site = site_of(read_out, self.site, self.position)
@@ -269,7 +300,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         return self
 
     def _capture(self, probing: ProbingSet, site: Site, progress: Progress | None) -> Captured:
-        vlm = self.whole()
+        vlm = self._at_resolution(self.whole())
         depth = depth_read(vlm, site, self.max_layer)
         options: dict[str, Any] = {
             "sites": (site,),
@@ -277,7 +308,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
             "batch_size": self.batch_size,
             "progress": progress,
         }
-        vlm = runs_for(vlm, site.exit_layer(depth, vlm.n_layers))
+        vlm = runs_for(vlm, site, depth)
         if self.activations is None:
             return capture(vlm, probing.records, **options)
         return capture_to_store(vlm, probing.records, Path(self.activations), **options)

@@ -10,7 +10,7 @@ from superneurons.probes.base import ReadOut
 from superneurons.shortcut.form import Form
 from superneurons.vlm.model import VLM
 
-__all__ = ["check_seen", "depth_read", "fit_to_site", "runs_for", "site_of"]
+__all__ = ["check_seen", "depth_read", "fit_to_site", "runs_for", "site_of", "tower_for"]
 
 
 def site_of(read_out: ReadOut, kind: str | None, position: Position) -> Site:
@@ -78,9 +78,19 @@ def depth_read(vlm: VLM, site: Site, max_layer: int | None) -> int:
     return max_layer or layers
 
 
-def runs_for(vlm: VLM, exit_layer: int) -> VLM:
-    """Return the model cut off where it may stop; whole where no decoder layer runs anyway."""
-    return vlm.truncated(exit_layer) if exit_layer else vlm
+def runs_for(vlm: VLM, site: Site, layer: int) -> VLM:
+    """Return the model cut off where it may stop for layer ``layer`` of a site."""
+    if site.sees_only_pictures:
+        return vlm.seeing(tower_for(site, layer))
+    return vlm.truncated(site.exit_layer(layer, vlm.n_layers))
+
+
+def tower_for(site: Site, layer: int) -> int | None:
+    """Return how many layers of the vision tower run for layer ``layer`` of a site.
+
+    ``None`` stands for those that the projector reads.
+    """
+    return layer if site.kind == "vision" else None
 
 
 def fit_to_site(

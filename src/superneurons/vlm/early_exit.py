@@ -93,8 +93,10 @@ class EarlyExit:
         self.layers = torch.tensor(list(layers), device=vlm.device) - 1
         self.columns = torch.tensor(list(columns), device=vlm.device)
         self.deepest = max(layers)
-        cut = kind not in PICTURE_KINDS and self.deepest < vlm.depth
-        self._cut = vlm.truncated(self.deepest) if cut else vlm
+        if kind in PICTURE_KINDS:
+            self._cut = vlm.seeing(self.deepest if kind == "vision" else None)
+        else:
+            self._cut = vlm.truncated(self.deepest) if self.deepest < vlm.depth else vlm
         self._lean = None if acceleration == "off" else lean_of(vlm)
         self._by_layer = {
             layer: (self.layers == layer - 1).nonzero().flatten() for layer in sorted(set(layers))
