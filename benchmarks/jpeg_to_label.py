@@ -141,7 +141,7 @@ def labels_agree(
         call = answering(like, prepare, lambda inputs: read_out.decisions(opened.exit(inputs)))
         found[way] = torch.cat([call(jpeg(10_000 + seed)) for seed in range(n)])
     plain = found["Pillow"]
-    threshold = plain.median()
+    threshold = plain.sort().values[n // 2 - 1 : n // 2 + 1].mean()  # on no record
     return [
         {
             "way": way, "ran": opened.exit.path, "records": n,
