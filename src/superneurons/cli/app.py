@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
-from superneurons.cli import compare, demo, doctor, evaluate, fit, layers, predict, search, tasks
+from superneurons.cli import (
+    cascade,
+    compare,
+    demo,
+    doctor,
+    evaluate,
+    fit,
+    layers,
+    predict,
+    search,
+    tasks,
+)
 from superneurons.errors import SuperNeuronsError
 
 __all__ = ["app", "main"]
@@ -31,6 +42,7 @@ app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
 app.command("search")(search.search)
+app.command("cascade")(cascade.cascade)
 app.command("layers")(layers.layers)
 app.command("doctor")(doctor.doctor)
 app.add_typer(tasks.app, name="tasks")

@@ -16,7 +16,9 @@ __all__ = ["predict"]
 
 
 def predict(
-    classifier: Annotated[Path, typer.Argument(help="What `superneurons fit` saved.")],
+    classifier: Annotated[
+        Path, typer.Argument(help="What `superneurons fit`, `search` or `cascade` saved.")
+    ],
     pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures to ask about.")] = None,
     data: Annotated[
         str | None,
@@ -32,14 +34,18 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
     """Answer pictures: one JSON line each, in the order of the input."""
-    from superneurons.shortcut.artefact import read_config
+    from superneurons.shortcut.artefact import read_any, read_config
+    from superneurons.shortcut.cascade import Cascade
+    from superneurons.shortcut.cascade_artefact import read_cascade_config
     from superneurons.shortcut.classifier import SuperNeuronClassifier
 
     quiet()
-    config = read_config(classifier)
+    is_cascade = read_any(classifier).get("kind") == "cascade"
+    config = read_cascade_config(classifier) if is_cascade else read_config(classifier)
     records = _records(data, pictures or [], question or config["question"])
     check_asked(records, config)
-    fitted = SuperNeuronClassifier.from_pretrained(
+    kind = Cascade if is_cascade else SuperNeuronClassifier
+    fitted = kind.from_pretrained(
         classifier, model, batch_size=batch_size, device=device, trust_remote_code=trust_remote_code
     )
     if as_json:
