@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -7,7 +8,13 @@ from typing import Any, cast
 import pytest
 import torch
 from torch import nn
-from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+from transformers import (
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    SiglipVisionConfig,
+)
 
 from superneurons.errors import ModelError
 from superneurons.task.record import Record
@@ -80,6 +87,26 @@ def test_a_cut_model_runs_no_tower_layer_that_is_not_read(
     assert torch.equal(vlm.truncated(2).truncated(1).last_states(inputs).residual, whole[:, :1])
     assert cut.shape("vision") == (read, 16)
     assert layers_read(cast(Any, cut.model).config, LLAVA) == read
+
+
+def test_a_tower_of_another_type_is_cut_alike(llava: VLM, records: list[Record]) -> None:
+    """SigLIP has no class token, and all of its patches are read."""
+    torch.manual_seed(0)
+    config = cast(Any, reading(llava, -2).model).config
+    config.vision_config = SiglipVisionConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2,
+        image_size=24, patch_size=8, vision_use_head=False,
+    )  # fmt: skip
+    config.vision_feature_select_strategy = "full"
+    processor = copy.copy(llava.processor)
+    processor.vision_feature_select_strategy, processor.num_additional_image_tokens = "full", 0
+    model = LlavaForConditionalGeneration(config).eval()
+    vlm = replace(llava, model=model, processor=processor)
+    for seen in (vlm, vlm.at_resolution(16)):
+        inputs = seen.encode(records[:3])
+        whole = seen.last_states(inputs).residual
+        assert torch.equal(seen.truncated(2).last_states(inputs).residual, whole[:, :2])
+        assert ran(seen.truncated(1), ["residual"], records[:1], of=seen) == [1, 2]
 
 
 @pytest.mark.parametrize(("features", "read"), FEATURES)
