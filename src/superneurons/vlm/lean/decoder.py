@@ -144,6 +144,42 @@ class DecoderLayer:
         gate, up = self.gate_up(normed)
         return attended[:, columns] + self.down.some(self.act(gate) * up, columns)
 
+    def branching(self, x: torch.Tensor, rope: Rope, stem: int, seen: torch.Tensor) -> Passed:
+        """Compute all positions where several texts follow the same beginning.
+
+        Parameters
+        ----------
+        x
+            The beginning and then each text, shape (B, T, D).
+        stem
+            Positions of the beginning.
+        seen
+            Which positions each of those after the beginning sees, shape (T - stem, T).
+        """
+        q, k, v = (self._heads(part) for part in self.qkv(self.attention_norm(x)))
+        q, k = self._turned(q, self.q_norm, rope), self._turned(k, self.k_norm, rope)
+        shared = q.shape[1] != k.shape[1]
+        first = F.scaled_dot_product_attention(
+            q[:, :, :stem], k[:, :, :stem], v[:, :, :stem], is_causal=True, enable_gqa=shared
+        )
+        later = F.scaled_dot_product_attention(
+            q[:, :, stem:], k, v, attn_mask=seen, enable_gqa=shared
+        )
+        return self._after(x, torch.cat([first, later], dim=2).transpose(1, 2).flatten(2))
+
+    def tips(self, x: torch.Tensor, rope: Rope, rows: torch.Tensor, seen: torch.Tensor) -> Passed:
+        """Compute some positions only, (B, R, W), which see what ``seen`` (R, T) says."""
+        queries, keys, values = self.qkv.parts
+        normed = self.attention_norm(x)
+        q = self._turned(
+            self._heads(queries(normed[:, rows])), self.q_norm, (rope[0][:, rows], rope[1][:, rows])
+        )
+        k = self._turned(self._heads(keys(normed)), self.k_norm, rope)
+        found = F.scaled_dot_product_attention(
+            q, k, self._heads(values(normed)), attn_mask=seen, enable_gqa=q.shape[1] != k.shape[1]
+        )
+        return self._after(x[:, rows], found.transpose(1, 2).flatten(2))
+
     def _attended(
         self, x: torch.Tensor, rope: Rope, last: torch.Tensor
     ) -> tuple[torch.Tensor, Pending]:
