@@ -37,6 +37,7 @@ __all__ = [
     "LinearReadOut",
     "Opened",
     "Report",
+    "answering",
     "cut",
     "generated",
     "line",
@@ -210,6 +211,12 @@ def open_all(
             continue
         ready.append(Opened(way, exit_, spent, allocated(vlm.device) - before))
     return ready, failed
+
+
+def answering(opened: Opened) -> Answer:
+    """An exit with a random linear read-out."""
+    read_out = LinearReadOut(len(opened.exit.columns), opened.exit.columns.device)
+    return lambda inputs: read_out.labels(opened.exit(inputs))
 
 
 @torch.inference_mode()
