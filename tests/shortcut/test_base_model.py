@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pictures import bright_records
 from superneurons.errors import ModelError
 from superneurons.shortcut.base_model import OnBaseModel
 from superneurons.vlm.model import VLM
@@ -14,6 +15,7 @@ class Estimator(OnBaseModel):
     def __init__(self, model: VLM | str) -> None:
         self.model = model
         self.prompt_order = "question-first"
+        self.resolution = None
         self.dtype, self.device, self.revision = "float32", "cpu", None
         self.trust_remote_code = False
 
@@ -37,3 +39,17 @@ def test_an_open_model_is_taken_as_it_is(llava: VLM) -> None:
 def test_more_layers_than_there_are_cannot_be_opened(llava_path: Path) -> None:
     with pytest.raises(ModelError):
         Estimator(str(llava_path)).open(9)
+
+
+def test_pictures_are_seen_at_the_resolution_that_was_asked_for(llava: VLM) -> None:
+    estimator = Estimator(llava)
+    estimator.resolution = 16
+    small = estimator.vlm
+    assert small is estimator.vlm  # made once
+    assert small.model is not llava.model
+    records = bright_records(1)
+    tokens = [len(vlm.encode(records).tensors["input_ids"][0]) for vlm in (small, llava)]
+    assert tokens[0] < tokens[1]
+    assert estimator.whole() is llava
+    estimator.forget()
+    assert estimator.vlm is not small

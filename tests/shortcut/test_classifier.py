@@ -438,7 +438,7 @@ def test_scikit_learn_manners(vlm: VLM) -> None:
 def test_a_model_given_by_name_is_opened_once(
     llava_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from superneurons.shortcut import classifier as module
+    from superneurons.shortcut import base_model as module
 
     opened: list[str] = []
 

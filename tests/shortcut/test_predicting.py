@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 
 from pictures import bright_records
 from superneurons.errors import DataError
@@ -12,11 +14,15 @@ from superneurons.shortcut.prediction import Prediction
 from superneurons.task.record import Record
 
 
-class Alternating(Predicting):
+class Alternating(Predicting, BaseEstimator):
     """Answers by the number in the id, and names only what it believes."""
 
     def __init__(self, classes: Sequence[str]) -> None:
-        self.classes_ = np.array(classes, dtype=np.str_)
+        self.classes = classes
+
+    def fit(self) -> Alternating:
+        self.classes_ = np.array(self.classes, dtype=np.str_)
+        return self
 
     def answers(self, records: Sequence[Record]) -> Iterator[Prediction]:
         for record in records:
@@ -25,7 +31,7 @@ class Alternating(Predicting):
 
 
 def test_labels_probabilities_and_accuracy_follow_from_answers() -> None:
-    records, classifier = bright_records(5), Alternating(["no", "yes"])
+    records, classifier = bright_records(5), Alternating(["no", "yes"]).fit()
     assert classifier.predict(records).tolist() == ["no", "yes", "no", "yes", "no"]
     assert classifier.predict_proba(records).argmax(axis=1).tolist() == [0, 1, 0, 1, 0]
     assert classifier.score(records) == 1
@@ -33,11 +39,16 @@ def test_labels_probabilities_and_accuracy_follow_from_answers() -> None:
 
 
 def test_nothing_asked_is_nothing_answered() -> None:
-    classifier = Alternating(["no", "yes"])
+    classifier = Alternating(["no", "yes"]).fit()
     assert classifier.predict([]).shape == (0,)
     assert classifier.predict_proba([]).shape == (0, 2)
 
 
 def test_without_common_classes_there_are_no_columns() -> None:
     with pytest.raises(DataError, match="options differ"):
-        Alternating([]).predict_proba(bright_records(2))
+        Alternating([]).fit().predict_proba(bright_records(2))
+
+
+def test_nothing_is_known_before_fit() -> None:
+    with pytest.raises(NotFittedError):
+        Alternating(["no", "yes"]).predict_proba(bright_records(2))

@@ -15,17 +15,16 @@ from sklearn.utils.validation import check_is_fitted
 from superneurons.activations.ahead import ahead
 from superneurons.activations.capture import Captured, capture_inputs, room_for, to_float16
 from superneurons.activations.site import Neuron, Site
-from superneurons.errors import DataError
 from superneurons.probes.base import ReadOut
+from superneurons.shortcut.base_model import OnBaseModel
 from superneurons.shortcut.checks import check_shape, check_values
 from superneurons.shortcut.form import Form, answered, as_asked, questions_each
+from superneurons.shortcut.predicting import Predicting
 from superneurons.shortcut.prediction import Prediction
-from superneurons.shortcut.probing import with_labels
 from superneurons.shortcut.reading import runs_for
 from superneurons.task.record import Record
 from superneurons.vlm.early_exit import Acceleration, EarlyExit
 from superneurons.vlm.model import VLM, Inputs
-from superneurons.vlm.prompt import Prompt
 
 __all__ = ["Answering"]
 
@@ -40,7 +39,7 @@ class _Prepared:
     seconds: float
 
 
-class Answering:
+class Answering(OnBaseModel, Predicting):
     """Answers of a classifier that knows its neurons, its read-out and how records are asked."""
 
     _exit: tuple[object, EarlyExit] | None = None
@@ -48,18 +47,16 @@ class Answering:
     if TYPE_CHECKING:
         batch_size: int
         acceleration: Acceleration
-        classes_: NDArray[np.str_]
         read_out_: ReadOut
         neurons_: list[Neuron]
         site_: Site
         exit_layer_: int
         form_: Form
 
-        @property
-        def vlm(self) -> VLM: ...  # noqa: D102
-
-        @property
-        def prompt(self) -> Prompt: ...  # noqa: D102
+    def forget(self) -> None:
+        """Let go of what was made of the open model."""
+        super().forget()
+        self._exit = None
 
     def truncated(self) -> VLM:
         """Return the base model, cut off where it may stop for an answer.
@@ -183,29 +180,3 @@ class Answering:
             Prediction(label, shares, max(shares.values()), self.exit_layer_, 0.0, record.id)
             for record, (label, shares) in zip(records, found, strict=True)
         ]
-
-    def predict(self, records: Sequence[Record]) -> NDArray[np.str_]:
-        """Return the label of each record, shape (N,)."""
-        return np.array([answer.label for answer in self.answers(records)], dtype=np.str_)
-
-    def predict_proba(self, records: Sequence[Record]) -> NDArray[np.float64]:
-        """Return the probability of each label, shape (N, C), in the order of ``classes_``.
-
-        Raises
-        ------
-        DataError
-            When records bring options of their own, so that there are no common columns.
-        """
-        check_is_fitted(self, "read_out_")
-        if not len(self.classes_):
-            raise DataError(
-                "The options differ from record to record, so there are no common classes.",
-                mend="Use answers(), which gives each record's own probabilities.",
-            )
-        rows = [[a.probabilities.get(c, 0.0) for c in self._labels] for a in self.answers(records)]
-        return np.array(rows, dtype=np.float64).reshape(len(records), len(self.classes_))
-
-    def score(self, records: Sequence[Record], y: Sequence[str] | None = None) -> float:
-        """Return the plain accuracy; :mod:`superneurons.evaluate` gives what belongs to it."""
-        truth = [record.label for record in with_labels(records, y)]
-        return float(np.mean(self.predict(records) == np.array(truth)))

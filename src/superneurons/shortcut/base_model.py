@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
@@ -20,27 +20,56 @@ class OnBaseModel:
         The base model: opened, or what :func:`~superneurons.vlm.opening.open_vlm` takes.
     prompt_order : {"picture-first", "question-first"}
         What comes first in the prompt.
+    resolution : int, optional
+        See pictures at so many pixels per side; by default as the model was made for.
     dtype, device, revision, trust_remote_code
         As in :func:`~superneurons.vlm.opening.open_vlm`, when ``model`` is a name.
     """
 
-    model: VLM | str
-    prompt_order: PromptOrder
-    dtype: str
-    device: str
-    revision: str | None
-    trust_remote_code: bool
-    _vlm: VLM
+    _sized: tuple[VLM, int, VLM] | None = None
+
+    if TYPE_CHECKING:
+        model: VLM | str
+        prompt_order: PromptOrder
+        resolution: int | None
+        _vlm: VLM
 
     @property
     def vlm(self) -> VLM:
-        """The base model, opened when first needed."""
+        """The base model, opened when first needed, at the resolution that was asked for.
+
+        Where a fitted estimator was loaded, there is only what it runs.
+        """
+        return self.at_resolution(self._opened)
+
+    @property
+    def _opened(self) -> VLM:
         if isinstance(self.model, VLM):
             return self.model
         return self._vlm if hasattr(self, "_vlm") else self.open()
 
-    def open(self, depth: int | None = None) -> VLM:
+    def at_resolution(self, vlm: VLM) -> VLM:
+        """Return a model as this estimator sees with it.
+
+        Raises
+        ------
+        ModelError
+            When the model can't see pictures at ``resolution``.
+        """
+        if self.resolution is None:
+            return vlm
+        known = self._sized
+        if known is None or known[0] is not vlm or known[1] != self.resolution:
+            self._sized = known = (vlm, self.resolution, vlm.at_resolution(self.resolution))
+        return known[2]
+
+    def open(self, depth: int | None = None, *, tower_layers: int | None = None) -> VLM:
         """Open the base model as deep as ``depth``, or as a whole, unless it was given open.
+
+        Parameters
+        ----------
+        depth, tower_layers
+            As in :func:`~superneurons.vlm.opening.open_vlm`.
 
         Raises
         ------
@@ -51,14 +80,22 @@ class OnBaseModel:
             return self.model
         if hasattr(self, "_vlm"):
             del self._vlm  # first, so that not both are in memory
+            self.forget()
         names = ("revision", "dtype", "device", "trust_remote_code")
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
-        self._vlm = open_vlm(self.model, depth=depth, **options)
+        self._vlm = open_vlm(self.model, depth=depth, tower_layers=tower_layers, **options)
         return self._vlm
 
+    def forget(self) -> None:
+        """Let go of what was made of the open model."""
+        self._sized = None
+
     def whole(self) -> VLM:
-        """Return the base model with all its layers; opens it again where only some were."""
-        return self.vlm if self.vlm.depth == self.vlm.n_layers else self.open()
+        """Return the base model with all its layers, at its own resolution.
+
+        It is opened again where only some layers were.
+        """
+        return self._opened if self._opened.depth == self._opened.n_layers else self.open()
 
     @property
     def prompt(self) -> Prompt:

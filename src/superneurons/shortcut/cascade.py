@@ -61,6 +61,9 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         What is fitted at each stage; it has to know as many classes as there are answers.
     prompt_order : {"picture-first", "question-first"}
         What comes first in the prompt.
+    resolution : int, optional
+        See pictures at so many pixels per side (:meth:`VLM.at_resolution`); by default as the model
+        was made for.
     balanced : bool
         Whether stages are fitted on equally many records of each label. Thresholds are chosen and
         verified on all records of their parts.
@@ -129,6 +132,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         read_out: str = "super-neurons",
         read_out_params: Mapping[str, Any] | None = None,
         prompt_order: PromptOrder = "picture-first",
+        resolution: int | None = None,
         balanced: bool = True,
         batch_size: int = 8,
         activations: Path | None = None,
@@ -146,6 +150,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         self.read_out = read_out
         self.read_out_params = read_out_params
         self.prompt_order = prompt_order
+        self.resolution = resolution
         self.balanced = balanced
         self.batch_size = batch_size
         self.activations = activations
@@ -257,7 +262,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         warnings.warn(said, CascadeWarning, stacklevel=4)
 
     def _capture(self, probing: ProbingSet, plan: Plan, progress: Progress | None) -> Captured:
-        vlm = self.whole()
+        vlm = self.at_resolution(self.whole())
         words = words_for(vlm, sorted(set(probing.y.tolist()))) if self.base_answer else None
         options: dict[str, Any] = {
             "sites": (SITE,), "prompt": self.prompt, "batch_size": self.batch_size,

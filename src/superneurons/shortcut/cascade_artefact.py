@@ -38,6 +38,7 @@ _SETTINGS = (
     "random_state",
     "read_out",
     "read_out_params",
+    "resolution",
     "target_accuracy",
 )
 _MEND = "Fit and save the cascade again."
@@ -155,8 +156,8 @@ def load_cascade(
     cascade.probing_ = config["probing_set"]
     _refuse_contradictions(cascade, config, directory)
     head = cascade.asks_base_
-    vlm = cascade.open(None if head else cascade.depth_)
-    refuse_mismatch(vlm, cascade.prompt, config, cascade.depth_, head=head)
+    cascade.open(None if head else cascade.depth_)
+    refuse_mismatch(cascade.vlm, cascade.prompt, config, cascade.depth_, head=head)
     return cascade
 
 

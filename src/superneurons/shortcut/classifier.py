@@ -28,8 +28,7 @@ from superneurons.shortcut.reading import check_seen, depth_read, fit_to_site, r
 from superneurons.task.record import Record
 from superneurons.vlm.early_exit import Acceleration
 from superneurons.vlm.model import VLM
-from superneurons.vlm.opening import open_vlm
-from superneurons.vlm.prompt import Prompt, PromptOrder
+from superneurons.vlm.prompt import PromptOrder
 
 __all__ = ["SuperNeuronClassifier"]
 
@@ -117,8 +116,6 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
     probing_: dict[str, int]
     form_: Form
     question_: str | None
-    _vlm: VLM
-    _sized: tuple[VLM, int, VLM] | None = None
 
     def __init__(
         self,
@@ -165,63 +162,6 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
     def from_model(cls, model: VLM | str, **params: Any) -> Self:
         """Return an unfitted classifier on a model; takes the constructor's parameters."""
         return cls(model, **params)
-
-    @property
-    def vlm(self) -> VLM:
-        """The base model, opened when first needed, at the classifier's resolution.
-
-        Of a loaded classifier there is only what it runs.
-        """
-        return self._at_resolution(self._opened)
-
-    @property
-    def _opened(self) -> VLM:
-        if isinstance(self.model, VLM):
-            return self.model
-        return self._vlm if hasattr(self, "_vlm") else self.open()
-
-    def _at_resolution(self, vlm: VLM) -> VLM:
-        if self.resolution is None:
-            return vlm
-        known = self._sized
-        if known is None or known[0] is not vlm or known[1] != self.resolution:
-            self._sized = known = (vlm, self.resolution, vlm.at_resolution(self.resolution))
-        return known[2]
-
-    def open(self, depth: int | None = None, *, tower_layers: int | None = None) -> VLM:
-        """Open the base model as deep as ``depth``, or as a whole, unless it was given open.
-
-        Parameters
-        ----------
-        depth, tower_layers
-            As in :func:`~superneurons.vlm.opening.open_vlm`.
-
-        Raises
-        ------
-        ModelError
-            When it cannot be opened, or has fewer layers.
-        """
-        if isinstance(self.model, VLM):
-            return self.model
-        if hasattr(self, "_vlm"):
-            del self._vlm  # first, so that not both are in memory
-            self._sized = self._exit = None
-        names = ("revision", "dtype", "device", "trust_remote_code")
-        options: dict[str, Any] = {name: getattr(self, name) for name in names}
-        self._vlm = open_vlm(self.model, depth=depth, tower_layers=tower_layers, **options)
-        return self._vlm
-
-    def whole(self) -> VLM:
-        """Return the base model with all its layers, at its own resolution.
-
-        It is opened again where only some layers were.
-        """
-        return self._opened if self._opened.depth == self._opened.n_layers else self.open()
-
-    @property
-    def prompt(self) -> Prompt:
-        """How the model is asked."""
-        return Prompt(self.prompt_order)
 
     def fit(
         self,
@@ -300,7 +240,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         return self
 
     def _capture(self, probing: ProbingSet, site: Site, progress: Progress | None) -> Captured:
-        vlm = self._at_resolution(self.whole())
+        vlm = self.at_resolution(self.whole())
         depth = depth_read(vlm, site, self.max_layer)
         options: dict[str, Any] = {
             "sites": (site,),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from superneurons.errors import DataError
 from superneurons.shortcut.prediction import Prediction
@@ -43,14 +44,17 @@ class Predicting:
         DataError
             When records bring options of their own, so that there are no common columns.
         """
-        found = list(self.answers(records))
+        check_is_fitted(self, "classes_")
         names = self.classes_.tolist()
         if not names:
             raise DataError(
                 "The options differ from record to record, so there are no common classes.",
                 mend="Use answers(), which gives each record's own probabilities.",
             )
-        rows = [[answer.probabilities.get(name, 0.0) for name in names] for answer in found]
+        rows = [
+            [answer.probabilities.get(name, 0.0) for name in names]
+            for answer in self.answers(records)
+        ]
         return np.array(rows, dtype=np.float64).reshape(len(records), len(names))
 
     def score(self, records: Sequence[Record], y: Sequence[str] | None = None) -> float:
