@@ -171,6 +171,18 @@ class Answering(OnBaseModel, Predicting):
         X = activations[:, layers - 1, [neuron.index for neuron in self.neurons_]]
         return self._answers_of(records, asked, X)
 
+    def answer_values(
+        self, records: Sequence[Record], values: NDArray[np.float16]
+    ) -> list[Prediction]:
+        """Answer from the activations of ``neurons_`` alone, (M, K) of :meth:`asked`.
+
+        Raises
+        ------
+        DataError
+            As in :meth:`answer_captured`.
+        """
+        return self._answers_of(records, self.asked(records), values)
+
     def _answers_of(
         self, records: Sequence[Record], asked: Sequence[Record], X: NDArray[np.float16]
     ) -> list[Prediction]:

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pictures import bright_records, choices
+from superneurons.errors import DataError
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.together import Together
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+
+
+def asking(question: str, seed: int = 0, n: int = 24) -> list[Record]:
+    return [replace(record, question=question) for record in bright_records(n, seed=seed)]
+
+
+def flipped(records: list[Record]) -> list[Record]:
+    return [replace(r, label={"yes": "no", "no": "yes"}[str(r.label)]) for r in records]
+
+
+@pytest.fixture(scope="module")
+def classifiers(vlm: VLM) -> dict[str, SuperNeuronClassifier]:
+    """One question twice, with opposite labels; one that is longer; one of other parts."""
+    first = asking("Is it bright?")
+    longer = asking("Would you say that it is rather bright than dark?")
+    return {
+        "bright": SuperNeuronClassifier(vlm).fit(first),
+        "dark": SuperNeuronClassifier(vlm, max_layer=1).fit(flipped(first)),
+        "longer": SuperNeuronClassifier(vlm, max_layer=3).fit(longer),
+        "heads": SuperNeuronClassifier(vlm, site="heads").fit(longer),
+        "deep": SuperNeuronClassifier(vlm, read_out_params={"tolerance": None}).fit(
+            asking("Bright?")
+        ),
+    }
+
+
+def test_each_answers_as_it_does_alone(
+    classifiers: dict[str, SuperNeuronClassifier],
+) -> None:
+    records = bright_records(7, seed=3)
+    found = list(Together(classifiers).answers(records, batch_size=3))
+    assert len(found) == 7
+    for name, classifier in classifiers.items():
+        own = [record.with_question(str(classifier.question_), None) for record in records]
+        alone = list(classifier.answers(own))
+        together = [answers[name] for answers in found]
+        assert [a.label for a in together] == [a.label for a in alone]
+        assert [a.exit_layer for a in together] == [a.exit_layer for a in alone]
+        np.testing.assert_allclose(
+            [a.confidence for a in together], [a.confidence for a in alone], atol=5e-3
+        )
+        assert [a.id for a in together] == [record.id for record in records]
+        assert all(a.latency_ms > 0 for a in together)
+
+
+def test_pictures_of_several_sizes_are_answered_all_the_same(
+    classifiers: dict[str, SuperNeuronClassifier],
+) -> None:
+    records = bright_records(4, seed=4)
+    wide = records[1].images[0].resize((40, 17))  # type: ignore[union-attr]
+    records = [
+        replace(records[0], images=records[0].images * 2),
+        replace(records[1], images=(wide,)),
+    ]
+    found = list(Together(classifiers).answers(records))
+    for name, classifier in classifiers.items():
+        own = [record.with_question(str(classifier.question_), None) for record in records]
+        assert [answers[name].label for answers in found] == classifier.predict(own).tolist()
+
+
+def test_a_picture_is_looked_at_once_however_many_ask(
+    classifiers: dict[str, SuperNeuronClassifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = Together(classifiers)
+    looks = []
+    tower = type(together._lean.tower)
+    see = tower.see
+    monkeypatch.setattr(tower, "see", lambda *a, **k: looks.append(1) or see(*a, **k))
+    list(together.answers(bright_records(6), batch_size=3))
+    assert len(looks) == 2
+
+
+def test_what_cannot_be_asked_together_is_named_with_every_reason(
+    vlm: VLM, classifiers: dict[str, SuperNeuronClassifier], model_path: Any
+) -> None:
+    others: Mapping[str, Any] = {
+        "unfitted": SuperNeuronClassifier(vlm),
+        "before": SuperNeuronClassifier(vlm, prompt_order="question-first").fit(asking("Bright?")),
+        "tower": SuperNeuronClassifier(vlm, site="vision").fit(asking("Bright?")),
+        "varied": SuperNeuronClassifier(vlm).fit([*asking("Bright?"), *asking("Dark?", seed=1)]),
+        "options": SuperNeuronClassifier(vlm).fit(choices(24)),
+    }
+    with pytest.raises(DataError) as caught:
+        Together({**classifiers, **others})
+    found = {problem.where: problem.what for problem in caught.value.problems}
+    assert found.keys() == others.keys()
+    assert "isn't fitted" in found["unfitted"]
+    assert "before it shows" in found["before"]
+    assert "reads vision" in found["tower"]
+    assert "more than one question" in found["varied"]
+    with pytest.raises(DataError, match="No classifiers"):
+        Together({})
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_graphs_give_the_same_answers(model_path: Any) -> None:
+    from superneurons.vlm.opening import open_vlm
+
+    vlm = open_vlm(str(model_path), device="cuda")
+    classifiers = {
+        question: SuperNeuronClassifier(vlm).fit(asking(question))
+        for question in ("Is it bright?", "Would you say that it is bright?")
+    }
+    records = bright_records(5, seed=3)
+    fast, plain = (
+        [{n: a.label for n, a in answers.items()} for answers in
+         Together(classifiers, acceleration=a).answers(records)]
+        for a in ("auto", "lean")
+    )  # fmt: skip
+    assert fast == plain
