@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from superneurons.evaluate.depths import compare_depths
     from superneurons.evaluate.evaluation import evaluate_classifier
+    from superneurons.shortcut.cascade import Cascade
     from superneurons.shortcut.classifier import SuperNeuronClassifier
     from superneurons.shortcut.prediction import Prediction
     from superneurons.task.read import read_records
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "VLM",
     "ArtefactError",
+    "Cascade",
     "DataError",
     "MismatchError",
     "MissingExtraError",
@@ -60,6 +62,7 @@ __all__ = [
 
 # Where each name lives. Imported when first used: `import superneurons` must not import torch.
 _HOMES = {
+    "Cascade": "shortcut.cascade",
     "VLM": "vlm.model",
     "Prediction": "shortcut.prediction",
     "Prompt": "vlm.prompt",

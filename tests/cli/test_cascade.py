@@ -112,3 +112,10 @@ def test_bad_options_are_refused(
 
 def test_it_needs_records(run: Runner, llava_path: Path) -> None:
     assert "No records were named" in run("cascade", "-m", llava_path).err
+
+
+def test_pictures_may_be_seen_smaller(run: Runner, llava_path: Path, unclear: Path) -> None:
+    words = ("cascade", "-m", llava_path, "-d", unclear, "--layers", "1,3", "--json")
+    small, own = run(*words, "--resolution", "16"), run(*words)
+    assert small.code == own.code == 0, small.err
+    assert small.json["stages"] != own.json["stages"]

@@ -47,6 +47,15 @@ _Costs: TypeAlias = Annotated[
 _Base: TypeAlias = Annotated[
     bool, typer.Option(help="Ask the base model where no stage is sure, or else the deepest stage.")
 ]
+_Resolution: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="See pictures at so many pixels per side, fewer being faster; by default as the model "
+        "was made for.",
+        show_default=False,
+    ),
+]
 _Out: TypeAlias = Annotated[Path | None, typer.Option("--out", "-o", help="Save the cascade here.")]
 
 
@@ -64,6 +73,7 @@ def cascade(
     out: _Out = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the cascade.")] = False,
     prompt_order: options.Order = "picture-first",
+    resolution: _Resolution = None,
     batch_size: options.BatchSize = 8,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -84,7 +94,7 @@ def cascade(
     fitted = Cascade(
         model, layers=_numbers(layers, "--layers", int), target_accuracy=target_accuracy,
         costs=_numbers(costs, "--costs", float), base_answer=base_answer,
-        prompt_order=prompt_order, batch_size=batch_size, random_state=seed,
+        prompt_order=prompt_order, resolution=resolution, batch_size=batch_size, random_state=seed,
         dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     with step("fitting") as told:

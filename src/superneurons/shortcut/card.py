@@ -88,8 +88,7 @@ Stops `{base["name"]}` ({base["family"]}, {base["layers"]} layers) as soon as it
 | prompt | `{config["prompt"]["frame"]!r}` |
 
 ```python
-from superneurons import read_records
-from superneurons.shortcut.cascade import Cascade
+from superneurons import Cascade, read_records
 
 cascade = Cascade.from_pretrained("path/to/this/directory")
 cascade.predict(read_records("questions.jsonl", require_labels=False))

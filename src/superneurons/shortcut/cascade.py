@@ -102,7 +102,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
 
     Examples
     --------
-    >>> from superneurons import make_task
+    >>> from superneurons import Cascade, make_task
     >>> cascade = Cascade.from_model("demo", layers=[1, 12])  # doctest: +SKIP
     >>> cascade.fit(make_task("dark", n=300))  # doctest: +SKIP
     >>> [a.exit_layer for a in cascade.answers(make_task("dark", n=4, split="test"))]

@@ -84,6 +84,26 @@ def choose_thresholds(
     ((0.7,), 1.0, 5.5)
     """
     _check(confidence, right, costs, target)
+    n = len(confidence)
+    grids, hits, total = _all_combinations(confidence, right, costs)
+    wanted = min(math.ceil(target * n - 1e-9), int(hits.max()))
+    cheapest = np.min(total[hits >= wanted])
+    best = np.where((hits >= wanted) & (total == cheapest), hits, -1).ravel()
+    chosen = best.size - 1 - int(np.argmax(best[::-1]))
+    places = np.unravel_index(chosen, hits.shape) if grids else ()
+    return Choice(
+        thresholds=tuple(float(grid[place]) for grid, place in zip(grids, places, strict=True)),
+        accuracy=float(hits.ravel()[chosen] / n),
+        cost=float(cheapest),
+        target=float(target),
+        met=bool(hits.ravel()[chosen] >= target * n - 1e-9),
+    )
+
+
+def _all_combinations(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], costs: Sequence[float]
+) -> tuple[list[NDArray[np.float64]], NDArray[np.int64], NDArray[np.float64]]:
+    """Thresholds of each stage, and for all combinations of them right answers and mean cost."""
     n, stages = confidence.shape
     most = int(_MOST_CELLS ** (1 / max(1, stages - 1)))
     grids = [_grid(confidence[:, stage], most) for stage in range(stages - 1)]
@@ -97,19 +117,7 @@ def choose_thresholds(
         hits += _stopping(bins, shape, stage, right[:, stage].astype(np.int64))
         total += cost * _stopping(bins, shape, stage, np.ones(n, dtype=np.int64))
     # Sums of costs are rounded by their order: what differs by less is the same cost.
-    total = np.round(total / n, 9)
-    wanted = min(math.ceil(target * n - 1e-9), int(hits.max()))
-    cheapest = np.min(total[hits >= wanted])
-    best = np.where((hits >= wanted) & (total == cheapest), hits, -1).ravel()
-    chosen = best.size - 1 - int(np.argmax(best[::-1]))
-    places = np.unravel_index(chosen, shape) if shape else ()
-    return Choice(
-        thresholds=tuple(float(grid[place]) for grid, place in zip(grids, places, strict=True)),
-        accuracy=float(hits.ravel()[chosen] / n),
-        cost=float(cheapest),
-        target=float(target),
-        met=bool(hits.ravel()[chosen] >= target * n - 1e-9),
-    )
+    return grids, hits, np.round(total / n, 9)
 
 
 def _grid(confidence: NDArray[np.float64], most: int) -> NDArray[np.float64]:
