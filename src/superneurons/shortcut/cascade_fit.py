@@ -233,18 +233,7 @@ def fit_cascade(
         kept = [probing.records[index] for index in fit]
         fit = fit[balance(kept, np.random.default_rng(plan.seed))]
     stages = _stages(vlm, _some(probing, fit), captured.rows(fit), plan)
-
-    def answers(rows: NDArray[np.int64]) -> Outcome:
-        asked = [probing.records[index] for index in rows]
-        part = captured.rows(rows)
-        values = [
-            _logits(part) if stage.is_base else stage.take(part.at(SITE).activations, asked)
-            for stage in stages
-        ]
-        given = [records[index] for index in rows]
-        return outcome(stages, given, values, probing.form, probing.labels)
-
-    chosen = answers(choose)
+    chosen = _answers(stages, choose, records, probing, captured)
     costs = plan.costs or tuple(float(stage.layer) for stage in stages)
     accuracies = chosen.right.mean(axis=0)
     ends = range(max(0, len(stages) - 1 - plan.base_answer), len(stages))
@@ -260,9 +249,27 @@ def fit_cascade(
         costs=costs,
         choice=choice,
         end=end if plan.target is None else None,
-        outcome=answers(verify),
+        outcome=_answers(stages, verify, records, probing, captured),
         sizes={"fitted_on": len(fit), "chosen_on": len(choose), "verified_on": len(verify)},
     )
+
+
+def _answers(
+    stages: Sequence[Stage],
+    rows: NDArray[np.int64],
+    records: Sequence[Record],
+    probing: ProbingSet,
+    captured: Captured,
+) -> Outcome:
+    """Answer some of the records at every stage."""
+    asked = [probing.records[index] for index in rows]
+    part = captured.rows(rows)
+    values = [
+        _logits(part) if stage.is_base else stage.take(part.at(SITE).activations, asked)
+        for stage in stages
+    ]
+    given = [records[index] for index in rows]
+    return outcome(stages, given, values, probing.form, probing.labels)
 
 
 def _stages(vlm: VLM, own: ProbingSet, captured: Captured, plan: Plan) -> list[Stage]:
