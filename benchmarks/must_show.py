@@ -79,11 +79,11 @@ RUNS: dict[str, Run] = {
         240,
     ),
     "loading": Run(
-        "truncated_loading.py", ["--device", "cuda"], ["--layers", "1", "--shard-gb", "0.5"], 300,
+        "truncated_loading.py", ["--device", "cuda"], ["--layers", "2", "--shard-gb", "0.5"], 300,
         scratch=True,
     ),
     "loading-cpu": Run(
-        "truncated_loading.py", [], ["--layers", "1", "--shard-gb", "0.5"], 300, scratch=True
+        "truncated_loading.py", [], ["--layers", "2", "--shard-gb", "0.5"], 300, scratch=True
     ),
     "cpu": Run(
         "exit_cpu.py", [], ["dark", "--probe", "24", "--test", "16", "--repeats", "5"], 3600
@@ -161,7 +161,7 @@ def of_llava(found: Found) -> Iterator[Line]:
 def chosen_settings(model: str, rows: Sequence[Found]) -> Iterator[Line]:
     for row in rows:
         if row["side"].startswith("at ") and row["batch"] == 1:
-            yield Line(f"{model}, batch 1, {row['side']}, {row['ran']}", "report, aim 60×",
+            yield Line(f"{model}, batch 1, {row['side']}", "report, aim 60×",
                        f"{row[GENERATE]:.1f}× ({row['ms']:.2f} ms)", None)  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def test_the_best_way_is_held_against_the_goal() -> None:
     }
     assert [tower[batch].met for batch in (1, 32)] == [True, False]
     assert lines["LLaVA-1.5-7B, batch 1, ours, compiled / HF tower"].met is None
-    chosen = lines["LLaVA-1.5-7B, batch 1, at vision, layer 9, 168 pixels, graphs, graphs"]
+    chosen = lines["LLaVA-1.5-7B, batch 1, at vision, layer 9, 168 pixels, graphs"]
     assert chosen.value == "200.0× (0.50 ms)"
 
 
