@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from superneurons.shortcut.cascade import Cascade
     from superneurons.shortcut.classifier import SuperNeuronClassifier
     from superneurons.shortcut.prediction import Prediction
+    from superneurons.shortcut.together import Together
     from superneurons.task.read import read_records
     from superneurons.task.record import Record
     from superneurons.vlm.model import VLM
@@ -53,6 +54,7 @@ __all__ = [
     "ResourceError",
     "SuperNeuronClassifier",
     "SuperNeuronsError",
+    "Together",
     "compare_depths",
     "evaluate_classifier",
     "make_task",
@@ -68,6 +70,7 @@ _HOMES = {
     "Prompt": "vlm.prompt",
     "Record": "task.record",
     "SuperNeuronClassifier": "shortcut.classifier",
+    "Together": "shortcut.together",
     "compare_depths": "evaluate.depths",
     "evaluate_classifier": "evaluate.evaluation",
     "make_task": "demo.tasks",
