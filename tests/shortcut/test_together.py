@@ -11,7 +11,7 @@ import torch
 from pictures import bright_records, choices
 from superneurons.errors import DataError
 from superneurons.shortcut.classifier import SuperNeuronClassifier
-from superneurons.shortcut.together import Together
+from superneurons.shortcut.together import Together, _common
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
@@ -84,6 +84,32 @@ def test_a_picture_is_looked_at_once_however_many_ask(
     monkeypatch.setattr(tower, "see", lambda *a, **k: looks.append(1) or see(*a, **k))
     list(together.answers(bright_records(6), batch_size=3))
     assert len(looks) == 2
+
+
+def test_words_that_all_questions_begin_with_are_asked_once(vlm: VLM) -> None:
+    questions = ("Is it bright?", "Is it bright or is it dark?")
+    fitted = {q: SuperNeuronClassifier(vlm, max_layer=2).fit(asking(q)) for q in questions}
+    pair, one = Together(fitted), Together({questions[1]: fitted[questions[1]]})
+    records = bright_records(3, seed=5)
+    together, alone = list(pair.answers(records)), list(one.answers(records))
+    assert [a[questions[1]].label for a in together] == [a[questions[1]].label for a in alone]
+    texts = pair._suffixes
+    assert texts is not None
+    shared = _common(texts)
+    assert shared >= 2  # "Is it"
+    assert all(text[:shared].equal(texts[0][:shared]) for text in texts)
+    assert {text[shared].item() for text in texts} != {texts[0][shared].item()}
+    (forest, _), (single, _) = (next(iter(t._made.values())) for t in (pair, one))
+    assert len(forest._ids) == sum(map(len, texts)) - 2 * shared
+    assert len(single._ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "shared"),
+    [([[1, 2, 3], [1, 2, 4]], 2), ([[1, 2], [1, 2, 3]], 1), ([[7]], 0), ([[1, 2], [3, 2]], 0)],
+)
+def test_each_question_keeps_a_token_of_its_own(texts: list[list[int]], shared: int) -> None:
+    assert _common([torch.tensor(text) for text in texts]) == shared
 
 
 def test_what_cannot_be_asked_together_is_named_with_every_reason(

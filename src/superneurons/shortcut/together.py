@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from superneurons.activations.capture import to_float16
+from superneurons.activations.capture import room_for, to_float16
 from superneurons.errors import DataError, Problem
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.prediction import Prediction
@@ -24,6 +25,9 @@ from superneurons.vlm.lean.passing import Lean
 from superneurons.vlm.model import VLM, Inputs
 
 __all__ = ["Together"]
+
+# Pictures of other sizes begin another pass, and on a GPU each keeps graphs of its own.
+_MOST_STEMS = 8
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,9 @@ class Together:
     """Fitted classifiers over one base model, which look at each picture once.
 
     Classifiers that ask the same question share the whole pass. Those that ask different ones
-    share the vision tower, the projector and the beginning of the prompt, pictures included; each
-    question then costs its own few tokens, up to its own exit layer. The answers are those that
-    each classifier gives alone, but for rounding.
+    share the vision tower, the projector and all that their prompts begin with, pictures included;
+    each question then costs its own few tokens, up to its own exit layer. The answers are those
+    that each classifier gives alone, but for rounding.
 
     Parameters
     ----------
@@ -72,14 +76,15 @@ class Together:
         if not classifiers:
             raise DataError("No classifiers to answer with.", mend="Give at least one.")
         self.classifiers = dict(classifiers)
-        self.vlm: VLM = next(iter(self.classifiers.values())).vlm
+        # Views of one model may be cut off at different depths.
+        self.vlm: VLM = max((c.vlm for c in classifiers.values()), key=lambda vlm: vlm.depth)
         lean = lean_of(self.vlm)
         _refuse(self.classifiers, self.vlm, lean)
         assert lean is not None
         self._lean: Lean = lean
         self._graphs_wanted = acceleration not in ("off", "lean") and self.vlm.device.type == "cuda"
         self._asked = _asked(self.classifiers)
-        self._made: dict[int, tuple[Forest, Graphs | None]] = {}
+        self._made: OrderedDict[int, tuple[Forest, Graphs | None]] = OrderedDict()
         self._suffixes: list[torch.Tensor] | None = None
 
     def answers(
@@ -98,14 +103,16 @@ class Together:
         ------
         DataError
             When a picture cannot be read.
+        ResourceError
+            When a batch doesn't fit into memory.
         """
         for start in range(0, len(records), batch_size):
             batch = records[start : start + batch_size]
-            if len({len(record.images) for record in batch}) == 1:
-                yield from self._answered(batch)
-            else:
-                for record in batch:
-                    yield from self._answered([record])
+            alike = len({len(record.images) for record in batch}) == 1
+            for part in [batch] if alike else [[record] for record in batch]:
+                with room_for(part):
+                    found = self._answered(part)
+                yield from found
 
     def _answered(self, records: Sequence[Record]) -> list[dict[str, Prediction]]:
         begun = time.perf_counter()
@@ -145,8 +152,11 @@ class Together:
     ) -> torch.Tensor:
         if stem not in self._made:
             self._made[stem] = self._planted(stem, like)
+            if len(self._made) > _MOST_STEMS:
+                self._made.popitem(last=False)
+        self._made.move_to_end(stem)
         forest, graphs = self._made[stem]
-        if graphs is not None:
+        if graphs is not None and len(set(grids)) == 1:
             found = graphs(inputs.tensors, inputs.pictures, grids)
             if found is not None:
                 return found
@@ -156,13 +166,17 @@ class Together:
     def _planted(self, stem: int, like: Record) -> tuple[Forest, Graphs | None]:
         if self._suffixes is None:
             self._suffixes = [self._suffix(like, q) for q in self._asked.questions]
+        # Words that all questions begin with are asked once, as the pictures are.
+        shared = _common(self._suffixes)
         branches = []
         for suffix, owners in zip(self._suffixes, self._asked.owners, strict=True):
             neurons = [n for name in owners for n in self.classifiers[name].neurons_]
             layers, columns = ([n.layer for n in neurons], [n.index for n in neurons])
             kind = self.classifiers[owners[0]].site_.kind
-            branches.append(Branch(suffix, torch.tensor(layers), torch.tensor(columns), kind))
-        forest = Forest(self._lean, stem, branches, self.vlm.device)
+            branches.append(
+                Branch(suffix[shared:], torch.tensor(layers), torch.tensor(columns), kind)
+            )
+        forest = Forest(self._lean, stem + shared, branches, self.vlm.device)
         if not self._graphs_wanted:
             return forest, None
         return forest, Graphs(lambda tensors, _, grids: forest(tensors, grids), self.vlm.device)
@@ -172,6 +186,13 @@ class Together:
         inputs = self.vlm.encode([like.with_question(question, None)], self._prompt)
         last = int(self._images(inputs)[0].cpu().nonzero()[-1])
         return inputs.tensors["input_ids"][0, last + 1 :].cpu()
+
+
+def _common(texts: Sequence[torch.Tensor]) -> int:
+    """How many tokens all texts begin with, so that each keeps one of its own at least."""
+    shortest = min(map(len, texts)) - 1
+    first = torch.stack([text[:shortest] for text in texts])
+    return int((first == first[0]).all(dim=0).long().cumprod(dim=0).sum())
 
 
 def _asked(classifiers: Mapping[str, SuperNeuronClassifier]) -> _Asked:
