@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from superneurons.errors import ModelError
 from superneurons.vlm.lean.decoder import Passed, Rope
 from superneurons.vlm.lean.passing import Lean
 from superneurons.vlm.lean.tokens import merged, three_axes
@@ -73,6 +74,11 @@ class Forest:
         At least one.
     device
         Where the model is.
+
+    Raises
+    ------
+    ModelError
+        When a branch is read deeper than the model goes.
     """
 
     def __init__(
@@ -84,6 +90,13 @@ class Forest:
         self._order = torch.cat([torch.arange(length) for length in self._lengths]).to(device)
         self._wanted = [_by_layer(branch, device) for branch in branches]
         self.deepest = max(branch.deepest for branch in branches)
+        if self.deepest > len(lean.layers):
+            raise ModelError(
+                f"The model has {len(lean.layers)} layers here; a question is read at layer "
+                f"{self.deepest}.",
+                where=f"layer {self.deepest}",
+                mend="Open the model as deep as it is read.",
+            )
         self._steps: list[_Step] = []
         standing = tuple(range(len(branches)))
         for layer in range(1, self.deepest + 1):
@@ -145,14 +158,16 @@ class Forest:
             torch.empty(len(hidden), len(branch.columns), device=hidden.device)
             for branch in self._branches
         ]
-        for number, (layer, step) in enumerate(zip(self._lean.layers, self._steps, strict=False)):
+        layers = self._lean.layers[: self.deepest]
+        for number, (layer, step) in enumerate(zip(layers, self._steps, strict=True)):
             if step.ends:
                 passed = layer.tips(hidden, rope, step.end_tips, step.end_seen)
                 for row, branch in enumerate(step.ends):
                     self._read(found[branch], branch, number + 1, passed, row)
-                hidden = hidden[:, step.kept]
-                rope = rope[0][:, step.kept], rope[1][:, step.kept]
             if step.goes_on:
+                if step.ends:
+                    hidden = hidden[:, step.kept]
+                    rope = rope[0][:, step.kept], rope[1][:, step.kept]
                 passed = layer.branching(hidden, rope, self._stem, step.seen)
                 for branch, tip in zip(step.goes_on, step.tips, strict=True):
                     self._read(found[branch], branch, number + 1, passed, tip)
@@ -192,7 +207,8 @@ class Forest:
         passed: Passed,
         row: int,
     ) -> None:
-        for chosen, columns in self._wanted[number].get(layer, ()):
+        if layer in self._wanted[number]:
+            chosen, columns = self._wanted[number][layer]
             values: torch.Tensor = getattr(passed, self._branches[number].kind)
             found[:, chosen] = values[:, row][:, columns].float()
 
@@ -201,12 +217,10 @@ def _positions(place: slice) -> torch.Tensor:
     return torch.arange(place.start, place.stop)
 
 
-def _by_layer(
-    branch: Branch, device: torch.device
-) -> dict[int, list[tuple[torch.Tensor, torch.Tensor]]]:
+def _by_layer(branch: Branch, device: torch.device) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """For each layer read, which of the neurons those are, and their columns."""
     found = {}
-    for layer in set(branch.layers.tolist()):
+    for layer in sorted(set(branch.layers.tolist())):
         chosen = (branch.layers == layer).nonzero().flatten()
-        found[layer] = [(chosen.to(device), branch.columns[chosen].to(device))]
+        found[layer] = chosen.to(device), branch.columns[chosen].to(device)
     return found
