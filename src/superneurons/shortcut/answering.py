@@ -126,7 +126,8 @@ class Answering(OnBaseModel, Predicting):
         check_is_fitted(self, "read_out_")
         vlm = self.vlm if vlm is None else vlm
         wanted = (id(vlm.model), self.neurons_, self.site_, self.acceleration)
-        if self._exit is None or self._exit[0] != wanted:
+        known = self._exit  # another thread may replace it meanwhile
+        if known is None or known[0] != wanted:
             leave = EarlyExit(
                 vlm,
                 [neuron.layer for neuron in self.neurons_],
@@ -135,8 +136,8 @@ class Answering(OnBaseModel, Predicting):
                 position=self.site_.position,  # type: ignore[arg-type]  # never a generated token
                 acceleration=self.acceleration,
             )
-            self._exit = wanted, leave
-        return self._exit[1]
+            self._exit = known = wanted, leave
+        return known[1]
 
     def asked(self, records: Sequence[Record]) -> Sequence[Record]:
         """Return what the model is asked for these records: one each, or one per option."""

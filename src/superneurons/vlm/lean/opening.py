@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from weakref import WeakKeyDictionary
 
 from torch import nn
@@ -13,6 +14,7 @@ from superneurons.vlm.model import VLM
 __all__ = ["lean_of", "why_not_lean"]
 
 _FOUND: WeakKeyDictionary[nn.Module, Lean | str] = WeakKeyDictionary()
+_FINDING = threading.Lock()  # weights may be moved beside each other, which two must not do at once
 
 
 def lean_of(vlm: VLM) -> Lean | None:
@@ -40,14 +42,17 @@ def why_not_lean(vlm: VLM) -> str:
 
 
 def _find(vlm: VLM) -> Lean | str:
-    if vlm.model not in _FOUND:
-        _FOUND[vlm.model] = _made(vlm)
-    return _FOUND[vlm.model]
+    with _FINDING:
+        if vlm.model not in _FOUND:
+            _FOUND[vlm.model] = _made(vlm)
+        return _FOUND[vlm.model]
 
 
 def _made(vlm: VLM) -> Lean | str:
     if vlm.family.lean_tower is None:
         return f"no lean pass is written for the family {vlm.family.name}"
+    if any(parameter.is_meta for parameter in vlm.model.parameters()):
+        return "some weights are not in memory: they are offloaded"
     if len({parameter.device for parameter in vlm.model.parameters()}) > 1:
         return "the model is spread over several devices"
     try:

@@ -149,11 +149,12 @@ class Qwen3VLTower:
         return Seen(states, self.merger(x, self.merge**2) if project else None, features)
 
     def _places(self, grid: Grid) -> tuple[torch.Tensor, Rope]:
-        if grid not in self._known:
+        found = self._known.get(grid)
+        if found is None:
             if len(self._known) >= _MOST_GRIDS:
                 self._known.clear()
-            self._known[grid] = self._new_places(grid)
-        return self._known[grid]
+            self._known[grid] = found = self._new_places(grid)
+        return found
 
     def _new_places(self, grid: Grid) -> tuple[torch.Tensor, Rope]:
         """Learned positions (n, W) and angles (n, head width) of a grid, its patches by token."""
