@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 import torch
 
 from superneurons.errors import ModelError, ResourceError
+from superneurons.vlm.acceleration import (
+    ACCELERATIONS,
+    Acceleration,
+    check_acceleration,
+    way_to_run,
+)
+from superneurons.vlm.fused import fused
 from superneurons.vlm.graphs import AccelerationWarning, Graphs
 from superneurons.vlm.lean.opening import lean_of, why_not_lean
 from superneurons.vlm.lean.passing import Lean
@@ -21,20 +29,9 @@ from superneurons.vlm.taps import PICTURE_KINDS, Kind
 
 __all__ = ["ACCELERATIONS", "Acceleration", "EarlyExit"]
 
-Acceleration: TypeAlias = Literal["auto", "off", "lean", "graphs", "compiled", "fp8"]
-"""How an early exit runs.
-
-``off``: the ``transformers`` model, cut off, with hooks. ``lean``: only what the neurons need, as
-plain operations. ``graphs``: the same, recorded as CUDA graphs for each shape of batch.
-``compiled``: the same with kernels fused by ``torch.compile``, which takes up to some minutes for
-the first batch. ``fp8``: the same with products in 8-bit floating point, which moves activations a
-little; for GPUs that have them, in large batches. ``auto``: graphs on a CUDA device, else lean."""
-
-ACCELERATIONS: tuple[Acceleration, ...] = get_args(Acceleration)
-
 # Rounding differs between the ways to compute the same; 8 bits round more.
-_TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.25}
 _EIGHT_BIT_TOLERANCE = 0.5
+_TUNED = "max-autotune-no-cudagraphs"
 _COMPARED = 100_000
 
 
@@ -59,8 +56,8 @@ class EarlyExit:
 
     Attributes
     ----------
-    path : {"off", "lean", "graphs", "compiled", "fp8"}
-        How it runs, where that was possible.
+    path : {"off", "lean", "graphs", "compiled", "tuned", "fp8"}
+        How it runs; may change with the first batch, where the way chosen turns out not to work.
     reason : str
         Why not faster.
 
@@ -101,10 +98,11 @@ class EarlyExit:
         self._by_layer = {
             layer: (self.layers == layer - 1).nonzero().flatten() for layer in sorted(set(layers))
         }
-        self.path, self.reason = self._way(acceleration)
+        self.path, self.reason = way_to_run(acceleration, vlm.device, why_not_lean(vlm))
         self._checked = self.path == "off"
+        self._beginning = threading.Lock()
         self._graphs: Graphs | None = None
-        if self.path in ("graphs", "compiled", "fp8"):
+        if self.path not in ("off", "lean"):
             self._graphs = Graphs(self._accelerated(), vlm.device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> EarlyExit:
@@ -126,10 +124,11 @@ class EarlyExit:
             When the batch doesn't fit into memory.
         """
         try:
-            found = self._run(inputs)
             if not self._checked:
-                found = self._compared(inputs, found)
-            return found
+                with self._beginning:
+                    if not self._checked:
+                        return self._first(inputs)
+            return self._run(inputs)
         except torch.OutOfMemoryError as error:
             raise ResourceError(
                 f"A batch of {len(inputs)} records doesn't fit into the memory of "
@@ -143,12 +142,12 @@ class EarlyExit:
         if self._lean is None or self.path == "off":
             return self._plain(inputs)
         grids = self._lean.tower.grids(inputs.tensors)
-        if self._graphs is not None and len(set(grids)) == 1:
-            found = self._graphs(inputs.tensors, inputs.pictures, grids)
+        graphs = self._graphs  # another thread may give them up meanwhile
+        if graphs is not None and len(set(grids)) == 1:
+            found = graphs(inputs.tensors, inputs.pictures, grids)
             if found is not None:
                 return found
-            self.path, self.reason = "lean", self._graphs.reason
-            self._graphs = None
+            self.path, self.reason, self._graphs = "lean", graphs.reason, None
         return self._neurons(self._lean, inputs.tensors, inputs.pictures, grids)
 
     def _plain(self, inputs: Inputs) -> torch.Tensor:
@@ -215,61 +214,65 @@ class EarlyExit:
     def _accelerated(self) -> Callable[..., torch.Tensor]:
         assert self._lean is not None
         lean = eight_bit(self._lean) if self.path == "fp8" else self._lean
+        if self.path != "graphs":
+            lean = fused(lean, mode=_TUNED if self.path == "tuned" else None)
 
         def run(
             tensors: Mapping[str, torch.Tensor], pictures: tuple[int, ...], grids: tuple[Grid, ...]
         ) -> torch.Tensor:
             return self._neurons(lean, tensors, pictures, grids)
 
-        if self.path == "graphs":
-            return run
-        return torch.compile(run, dynamic=False)
+        return run
 
-    def _way(self, acceleration: Acceleration) -> tuple[str, str]:
-        """Return how it will run, and why not faster."""
-        if acceleration == "off":
-            return "off", "it was turned off"
-        if self._lean is None:
-            return "off", why_not_lean(self.vlm)
-        if acceleration == "lean":
-            return "lean", "nothing faster was asked for"
-        if self.vlm.device.type != "cuda":
-            return "lean", f"graphs need a CUDA device, and the model is on {self.vlm.device}"
-        return ("graphs" if acceleration == "auto" else acceleration), ""
+    def _first(self, inputs: Inputs) -> torch.Tensor:
+        """Run the first batch, and check it against the plain model."""
+        try:
+            found = self._run(inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # such as an operation that the device doesn't have
+            self._give_up(f"the {self.path} pass fails here: {error}".splitlines()[0])
+            return self._plain(inputs)
+        return self._compared(inputs, found)
 
     def _compared(self, inputs: Inputs, found: torch.Tensor) -> torch.Tensor:
-        """Check the first batch against the plain model, once."""
-        self._checked = True
         states = self._states(inputs)[:, : self.deepest].float()
         expected = states[:, self.layers, self.columns]
         same = (found == expected) | (found.isnan() & expected.isnan())
         gap = (found - expected).abs() / (expected.abs() + states.std())
-        limit = _EIGHT_BIT_TOLERANCE if self.path == "fp8" else _TOLERANCE[self.vlm.dtype]
+        limit = _EIGHT_BIT_TOLERANCE if self.path == "fp8" else _tolerance(self.vlm.dtype)
         # One value in a hundred may be off by more: sums that nearly cancel round differently.
         share = float(torch.quantile(gap.masked_fill(same, 0).flatten()[:_COMPARED], 0.99))
         if share <= limit:
+            self._checked = True
             return found
-        self.reason = f"the {self.path} pass differs from the plain model's by {share:.1e}"
-        warnings.warn(
-            f"{self.vlm.name}: {self.reason} (99 % of values; at most {limit:.0e} was expected). "
-            "The plain model is used instead, which is slower.",
-            AccelerationWarning,
-            stacklevel=3,
+        self._give_up(
+            f"the {self.path} pass differs from the plain model's by {share:.1e} for 99 % of "
+            f"values, where {limit:.0e} was expected"
         )
-        self.path, self._graphs = "off", None
         return expected
+
+    def _give_up(self, reason: str) -> None:
+        """Use the plain model from now on, and say so once."""
+        self.path, self.reason, self._graphs = "off", reason, None
+        self._checked = True
+        warnings.warn(
+            f"{self.vlm.name}: {reason}. The plain model is used instead, which is slower.",
+            AccelerationWarning,
+            stacklevel=5,
+        )
+
+
+def _tolerance(dtype: torch.dtype) -> float:
+    """How far values may be apart; some sums are in float32 whatever the model is in."""
+    return 3 * max(torch.finfo(kind).eps for kind in (dtype, torch.float32)) ** 0.5
 
 
 def _check(
     vlm: VLM, layers: Sequence[int], columns: Sequence[int], kind: Kind, acceleration: str
 ) -> None:
     known, width = vlm.shape(kind)
-    if acceleration not in ACCELERATIONS:
-        raise ModelError(
-            f"Unknown acceleration {acceleration!r}.",
-            where="acceleration",
-            mend=f"Use one of: {', '.join(ACCELERATIONS)}.",
-        )
+    check_acceleration(acceleration)
     if not layers or len(layers) != len(columns):
         raise ModelError(
             f"{len(layers)} layers and {len(columns)} columns don't name neurons.",

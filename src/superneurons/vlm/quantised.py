@@ -70,7 +70,7 @@ def eight_bit(lean: Lean) -> Lean:
     ModelError
         When the device has no such products.
     """
-    device = next(lean.embed.parameters()).device
+    device = lean.vectors.device
     if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 9):
         raise ModelError(
             f"The device {device} has no products in 8-bit floating point.",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional as F
 
 from superneurons.errors import ModelError
 from superneurons.vlm.lean.decoder import Passed, Rope
@@ -186,10 +187,10 @@ class Forest:
         ids = tensors["input_ids"][:, :stem]
         images = ids == lean.image_token
         assert seen.tokens is not None
-        beginning = merged(lean.embed(ids), images, seen.tokens)
-        questions = lean.embed(self._ids).expand(len(ids), -1, -1)
+        beginning = merged(F.embedding(ids, lean.vectors), images, seen.tokens)
+        questions = F.embedding(self._ids, lean.vectors).expand(len(ids), -1, -1)
         hidden = torch.cat([beginning, questions], dim=1)
-        after = torch.nn.functional.pad(images, (0, max(self._lengths)))
+        after = F.pad(images, (0, max(self._lengths)))
         if lean.three_axes:
             places = three_axes(after, tuple(lean.tower.tokens(grid) for grid in grids))
         else:

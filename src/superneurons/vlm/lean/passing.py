@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -12,12 +12,14 @@ from torch import nn
 from superneurons.errors import ModelError
 from superneurons.vlm.lean.decoder import DecoderLayer, Pending, Rope
 from superneurons.vlm.lean.dense import UnknownPartError
-from superneurons.vlm.lean.tokens import merged, rows_of, three_axes
+from superneurons.vlm.lean.tokens import Row, begun, merged, three_axes
 from superneurons.vlm.lean.tower import Grid, Seen, Tower
 from superneurons.vlm.taps import Kind
 
 __all__ = ["Lean", "Reached"]
 
+# Lengths of prompts whose angles are kept.
+_MOST_ROPES = 256
 _States = Mapping[tuple[Kind, str], tuple[torch.Tensor, ...]]
 
 
@@ -86,8 +88,8 @@ class Lean:
         What sees the pictures.
     layers
         The decoder layers.
-    embed
-        Token ids to vectors.
+    vectors
+        Of the words, shape (V, D).
     turn
         The model's own angles: (hidden, positions) to cosines and sines.
     norm, head
@@ -96,16 +98,20 @@ class Lean:
         Id of the token that stands for a piece of a picture.
     three_axes
         Whether positions have three axes.
+    begin
+        What embeds a batch: :func:`~superneurons.vlm.lean.tokens.begun`, or the same compiled.
     """
 
     tower: Tower
     layers: tuple[DecoderLayer, ...]
-    embed: nn.Module
+    vectors: torch.Tensor
     turn: Callable[[torch.Tensor, torch.Tensor], Rope]
     norm: nn.Module | None
     head: nn.Module | None
     image_token: int
     three_axes: bool
+    begin: Callable[..., tuple[torch.Tensor, Row]] = begun
+    _ropes: dict[int, Rope] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, model: nn.Module, tower: Tower) -> Lean:
@@ -133,7 +139,7 @@ class Lean:
         return cls(
             tower=tower,
             layers=tuple(DecoderLayer.of(layer) for layer in decoder.layers),
-            embed=whole.get_input_embeddings(),
+            vectors=_vectors(whole.get_input_embeddings()),
             turn=decoder.rotary_emb,
             norm=getattr(decoder, "norm", None),
             head=whole.get_output_embeddings(),
@@ -178,22 +184,30 @@ class Lean:
         positions: Sequence[str] = ("last_prompt",),
     ) -> Reached:
         """Put pictures that were looked at among the words; see :meth:`start`."""
-        row = rows_of(tensors["input_ids"], tensors["attention_mask"], self.image_token)
-        hidden = merged(self.embed(row.ids), row.images, cast(torch.Tensor, seen.tokens))
-        if self.three_axes:
-            places = three_axes(row.images, tuple(self.tower.tokens(grid) for grid in grids))
-        else:
-            places = torch.arange(hidden.shape[1], device=hidden.device)[None]
+        ids, mask = tensors["input_ids"], tensors["attention_mask"]
+        tokens = cast(torch.Tensor, seen.tokens)
+        hidden, row = self.begin(ids, mask, self.vectors, tokens, self.image_token)
         nothing = torch.zeros_like(hidden) if seen.deep else hidden
         return Reached(
             layer=0,
             hidden=hidden,
-            rope=self.turn(hidden, places),
+            rope=self._rope(hidden, row.images, grids),
             last=row.last,
             images=row.images,
             additions=tuple(merged(nothing, row.images, deep) for deep in seen.deep),
             states={(kind, position): () for kind in kinds for position in positions},
         )
+
+    def _rope(self, hidden: torch.Tensor, images: torch.Tensor, grids: tuple[Grid, ...]) -> Rope:
+        if self.three_axes:
+            tokens = tuple(self.tower.tokens(grid) for grid in grids)
+            return self.turn(hidden, three_axes(images, tokens))
+        size = hidden.shape[1]
+        if size not in self._ropes:
+            if len(self._ropes) >= _MOST_ROPES:
+                self._ropes.clear()
+            self._ropes[size] = self.turn(hidden, torch.arange(size, device=hidden.device)[None])
+        return self._ropes[size]
 
     def advance(self, reached: Reached, layer: int, *, last: bool = False) -> Reached:
         """Run decoder layers up to ``layer``.
@@ -271,6 +285,12 @@ class Lean:
             )
         state = reached.states[key][-1]  # type: ignore[index]
         return cast(torch.Tensor, cast(Any, self.head)(self.norm(state))).float()
+
+
+def _vectors(module: nn.Module) -> torch.Tensor:
+    if type(module) is not nn.Embedding:
+        raise UnknownPartError(f"embeddings of type {type(module).__name__}")
+    return module.weight.detach()
 
 
 def _reads_last(states: _States) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional as F
 
 from superneurons.vlm.lean.tower import Grid
 
-__all__ = ["Row", "merged", "rows_of", "three_axes"]
+__all__ = ["Row", "begun", "merged", "rows_of", "three_axes"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,28 @@ def rows_of(ids: torch.Tensor, mask: torch.Tensor, image_token: int) -> Row:
     end = (places * mask).argmax(dim=1)
     ids = ids.gather(1, (places + (end - last)[:, None]) % ids.shape[1])
     return Row(ids, last, (ids == image_token) & (places <= last[:, None]))
+
+
+def begun(
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    vectors: torch.Tensor,
+    tokens: torch.Tensor,
+    image_token: int,
+) -> tuple[torch.Tensor, Row]:
+    """Embed words and pictures, (B, T, D), from each row's first position on.
+
+    Parameters
+    ----------
+    ids, mask, image_token
+        As for :func:`rows_of`.
+    vectors
+        Of the words, shape (V, D).
+    tokens
+        Image tokens of all pictures in order, shape (n, D).
+    """
+    row = rows_of(ids, mask, image_token)
+    return merged(F.embedding(row.ids, vectors), row.images, tokens), row
 
 
 def merged(embedded: torch.Tensor, images: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
