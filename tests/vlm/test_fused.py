@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo import config as dynamo
 from torch._dynamo.utils import counters
 
 from superneurons.task.record import Record
@@ -53,9 +54,8 @@ def test_a_compiled_pass_is_the_same_and_layers_share_what_is_compiled(
     ):
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     once = counters["stats"]["unique_graphs"]
-    # Tower layers, projections (Qwen's two are of two shapes), decoder layers, the layer that is
-    # read, the beginning: as many as there are kinds, not layers.
-    assert once == (5 if vlm.family.name == "LLaVA-1.5" else 6)
+    # Tower layers, projections, decoder layers, the layer that is read, and the beginning.
+    assert once == 5
     passes(compiled, vlm, records[3:6], 4)
     assert counters["stats"]["unique_graphs"] == once
 
@@ -68,10 +68,11 @@ def test_every_shape_is_compiled_and_none_falls_back(
     lean = lean_of(vlm)
     assert lean is not None
     compiled = fused(lean)
-    for n in range(1, 12):
-        few = (records * 2)[:n]
-        torch.testing.assert_close(
-            passes(compiled, vlm, few, 2)[-1], passes(lean, vlm, few, 2)[-1], atol=1e-5, rtol=1e-5
-        )
+    with dynamo.patch(recompile_limit=2):  # that of users: three shapes are more
+        for few in (records[:1], records[:2], records[:3]):
+            torch.testing.assert_close(
+                passes(compiled, vlm, few, 2)[-1], passes(lean, vlm, few, 2)[-1],
+                atol=1e-5, rtol=1e-5,
+            )  # fmt: skip
     assert counters["frames"]["total"] == counters["frames"]["ok"]
     assert not recwarn.list
