@@ -10,6 +10,7 @@ import torch
 
 from superneurons.errors import ModelError, Problem, ResourceError, SuperNeuronsError
 from superneurons.vlm.family import Family, family_of
+from superneurons.vlm.memory import moved
 from superneurons.vlm.model import VLM
 from superneurons.vlm.partial import check_depth, first_layers, map_tensors, tower_kept
 from superneurons.vlm.processor import load_processor
@@ -78,7 +79,7 @@ def open_vlm(
             model = _whole(source, family, number, where, options)
         else:
             model = _part(source, family, number, where, (depth, tower_layers))
-        model = model.to(where).eval()
+        model = moved(model.eval(), where, name)
     processor = load_processor(source.path, family, source.config, **options)
     vlm = VLM(model, processor, family, name, n_layers=layers, revision=source.revision)
     return _checked(vlm, source.config, layers if depth is None else depth)
