@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import copy
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -134,6 +137,143 @@ def test_too_little_memory_says_how_much_is_needed(
     monkeypatch.setattr(EarlyExit, "_run", full)
     with pytest.raises(ResourceError, match=r"batch of 2 records .* weights take 0\.0 GB"):
         EarlyExit(vlm, LAYERS, COLUMNS)(vlm.encode(records[:2]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_every_dtype_is_compared_within_its_rounding(
+    vlm: VLM, records: list[Record], dtype: torch.dtype
+) -> None:
+    other = replace(vlm, model=copy.deepcopy(vlm.model).to(dtype))
+    inputs = other.encode(records[:3])
+    lean, plain = (EarlyExit(other, LAYERS, COLUMNS, acceleration=a) for a in ("auto", "off"))
+    expected = plain(inputs)
+    torch.testing.assert_close(lean(inputs), expected, atol=0.1, rtol=0.1)
+    assert lean.path == "lean"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "error", "path"),
+    [
+        (torch.float64, 1e-2, "off"),
+        (torch.float32, 1e-2, "off"),
+        (torch.float32, 1e-4, "lean"),
+        (torch.bfloat16, 1e-2, "lean"),
+        (torch.bfloat16, 1.0, "off"),
+    ],
+)
+def test_how_far_a_pass_may_differ_depends_on_the_dtype(
+    llava: VLM,
+    records: list[Record],
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: torch.dtype,
+    error: float,
+    path: str,
+) -> None:
+    other = replace(llava, model=copy.deepcopy(llava.model).to(dtype))
+    inputs = other.encode(records[:3])
+    states = other.truncated(2).last_states(inputs).residual.float()
+    off = EarlyExit(other, LAYERS, COLUMNS, acceleration="off")(inputs)
+    moved = off + error * (off.abs() + states.std())
+    monkeypatch.setattr(EarlyExit, "_neurons", lambda self, *_: moved)
+    leave = EarlyExit(other, LAYERS, COLUMNS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccelerationWarning)
+        leave(inputs)
+    assert leave.path == path
+
+
+def test_a_pass_that_fails_is_not_used(
+    vlm: VLM, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: Any) -> None:
+        raise NotImplementedError("no such operation on this device\nand more")
+
+    monkeypatch.setattr(EarlyExit, "_neurons", lacking)
+    leave, inputs = EarlyExit(vlm, LAYERS, COLUMNS), vlm.encode(records[:2])
+    with pytest.warns(AccelerationWarning, match="no such operation on this device") as said:
+        found = [leave(inputs) for _ in range(2)]
+    assert len(said) == 1
+    assert "and more" not in leave.reason
+    expected = EarlyExit(vlm, LAYERS, COLUMNS, acceleration="off")(inputs)
+    assert all(torch.equal(values, expected) for values in found)
+
+
+def test_threads_share_one_early_exit(vlm: VLM, records: list[Record]) -> None:
+    leave = EarlyExit(vlm, LAYERS, COLUMNS)
+    batches = [vlm.encode(records[i : i + 1 + i % 3]) for i in range(8)]
+    expected = [EarlyExit(vlm, LAYERS, COLUMNS)(inputs) for inputs in batches]
+    ready = threading.Barrier(4)
+
+    def run(thread: int) -> list[torch.Tensor]:
+        ready.wait(timeout=30)
+        return [leave(inputs) for inputs in batches[thread % 2 :: 2] * 3]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(run, range(4)))
+    for thread, tensors in enumerate(found):
+        for a, b in zip(tensors, expected[thread % 2 :: 2] * 3, strict=True):
+            torch.testing.assert_close(a, b)
+    assert leave.path == "lean"
+
+
+def test_threads_that_begin_together_are_warned_once(
+    vlm: VLM, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = vlm.encode(records[:2])
+    expected = EarlyExit(vlm, LAYERS, COLUMNS, acceleration="off")(inputs)
+    monkeypatch.setattr(EarlyExit, "_neurons", lambda self, *_: expected + 1.0)
+    leave, ready = EarlyExit(vlm, LAYERS, COLUMNS), threading.Barrier(3)
+
+    def run(_: int) -> torch.Tensor:
+        ready.wait(timeout=30)
+        return leave(inputs)
+
+    with pytest.warns(AccelerationWarning) as said, ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(run, range(3)))
+    assert len(said) == 1
+    assert all(torch.equal(values, expected) for values in found)
+
+
+def test_a_model_opened_no_deeper_than_it_is_read_answers_as_the_whole(
+    vlm: VLM, records: list[Record]
+) -> None:
+    from superneurons.vlm.opening import open_vlm
+
+    cut, inputs = open_vlm(vlm.name, depth=2, device="cpu"), vlm.encode(records[:3])
+    for acceleration in ("auto", "off"):
+        leave = EarlyExit(cut, LAYERS, COLUMNS, acceleration=acceleration)  # type: ignore[arg-type]
+        torch.testing.assert_close(leave(inputs), EarlyExit(vlm, LAYERS, COLUMNS)(inputs))
+    with pytest.raises(ModelError, match="has 2 layers"):
+        EarlyExit(cut, [3], [0])
+
+
+def test_offloaded_weights_keep_the_plain_model(llava: VLM, records: list[Record]) -> None:
+    other = replace(llava, model=copy.deepcopy(llava.model))
+    other.layers[3].to("meta")
+    leave, inputs = EarlyExit(other, LAYERS, COLUMNS), llava.encode(records[:2])
+    assert leave.path == "off"
+    assert "offloaded" in leave.reason
+    torch.testing.assert_close(leave(inputs), EarlyExit(llava, LAYERS, COLUMNS)(inputs))
+
+
+def test_a_graph_that_cannot_be_recorded_is_said_once_and_answers_go_on(
+    vlm: VLM, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from superneurons.vlm import early_exit
+
+    if torch.cuda.is_available():
+        pytest.skip("recording fails by itself only where there is no CUDA")
+    inputs = vlm.encode(records[:3])
+    expected = EarlyExit(vlm, LAYERS, COLUMNS, acceleration="off")(inputs)
+    monkeypatch.setattr(early_exit, "way_to_run", lambda *_: ("graphs", ""))
+    leave = EarlyExit(vlm, LAYERS, COLUMNS)
+    with pytest.warns(AccelerationWarning, match="No CUDA graph") as said:
+        found = [leave(inputs) for _ in range(3)]
+    assert len(said) == 1
+    assert leave.path == "lean"
+    assert "can't be recorded" in leave.reason
+    for values in found:
+        torch.testing.assert_close(values, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
