@@ -44,19 +44,29 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class _Read:
+    """Neurons of one kind in one layer, of all branches at once: a gather costs as much as one."""
+
+    kind: Kind
+    places: torch.Tensor
+    rows: torch.Tensor
+    columns: torch.Tensor
+
+
+@dataclass(frozen=True)
 class _Step:
     """What one layer does: read the branches that end here, drop them, pass with the others.
 
-    Places are numbers of positions; masks say which positions each of them sees.
+    Tips are positions, ``None`` where there are none; masks say which positions each sees.
     """
 
-    ends: tuple[int, ...]
-    end_tips: torch.Tensor
+    end_tips: torch.Tensor | None
     end_seen: torch.Tensor
+    end_reads: tuple[_Read, ...]
     kept: torch.Tensor
-    goes_on: tuple[int, ...]
-    tips: tuple[int, ...]
+    goes_on: bool
     seen: torch.Tensor
+    reads: tuple[_Read, ...]
 
 
 class Forest:
@@ -89,7 +99,6 @@ class Forest:
         self._ids = torch.cat([branch.ids for branch in branches]).to(device)
         self._lengths = [len(branch.ids) for branch in branches]
         self._order = torch.cat([torch.arange(length) for length in self._lengths]).to(device)
-        self._wanted = [_by_layer(branch, device) for branch in branches]
         self.deepest = max(branch.deepest for branch in branches)
         if self.deepest > len(lean.layers):
             raise ModelError(
@@ -98,33 +107,51 @@ class Forest:
                 where=f"layer {self.deepest}",
                 mend="Open the model as deep as it is read.",
             )
+        self._width = sum(len(branch.columns) for branch in branches)
         self._steps: list[_Step] = []
         standing = tuple(range(len(branches)))
         for layer in range(1, self.deepest + 1):
-            ends = tuple(n for n in standing if branches[n].deepest == layer)
-            goes_on = tuple(n for n in standing if n not in ends)
-            self._steps.append(self._step(standing, ends, goes_on, device))
+            goes_on = tuple(n for n in standing if branches[n].deepest > layer)
+            self._steps.append(self._step(layer, standing, goes_on, device))
             standing = goes_on
 
     def _step(
         self,
+        layer: int,
         standing: tuple[int, ...],
-        ends: tuple[int, ...],
         goes_on: tuple[int, ...],
         device: torch.device,
     ) -> _Step:
         places, seen = self._layout(standing)
         left, left_seen = self._layout(goes_on)
+        ends = [n for n in standing if n not in goes_on]
         end_tips = torch.tensor([places[n].stop - 1 for n in ends], dtype=torch.long)
         kept = [torch.arange(self._stem), *(_positions(places[n]) for n in goes_on)]
         return _Step(
-            ends,
-            end_tips.to(device),
+            end_tips.to(device) if ends else None,
             seen[end_tips - self._stem].to(device),
+            self._reads(layer, {n: row for row, n in enumerate(ends)}, device),
             torch.cat(kept).to(device),
-            goes_on,
-            tuple(left[n].stop - 1 for n in goes_on),
+            bool(goes_on),
             left_seen.to(device),
+            self._reads(layer, {n: left[n].stop - 1 for n in goes_on}, device),
+        )
+
+    def _reads(
+        self, layer: int, rows: Mapping[int, int], device: torch.device
+    ) -> tuple[_Read, ...]:
+        """What is read in a layer of the branches whose last tokens are at these rows."""
+        found: dict[Kind, list[torch.Tensor]] = {}
+        start = 0
+        for number, branch in enumerate(self._branches):
+            chosen = (branch.layers == layer).nonzero().flatten()
+            if number in rows and len(chosen):
+                row = torch.full_like(chosen, rows[number])
+                each = torch.stack([chosen + start, row, branch.columns[chosen]])
+                found.setdefault(branch.kind, []).append(each)
+            start += len(branch.columns)
+        return tuple(
+            _Read(kind, *torch.cat(each, dim=1).to(device)) for kind, each in found.items()
         )
 
     def _layout(self, standing: tuple[int, ...]) -> tuple[dict[int, slice], torch.Tensor]:
@@ -155,28 +182,23 @@ class Forest:
             Patches of each picture.
         """
         hidden, rope, additions = self._planted(tensors, grids)
-        found = [
-            torch.empty(len(hidden), len(branch.columns), device=hidden.device)
-            for branch in self._branches
-        ]
+        found = torch.empty(len(hidden), self._width, device=hidden.device)
         layers = self._lean.layers[: self.deepest]
         for number, (layer, step) in enumerate(zip(layers, self._steps, strict=True)):
-            if step.ends:
+            if step.end_tips is not None:
                 passed = layer.tips(hidden, rope, step.end_tips, step.end_seen)
-                for row, branch in enumerate(step.ends):
-                    self._read(found[branch], branch, number + 1, passed, row)
+                _take(found, passed, step.end_reads)
             if step.goes_on:
-                if step.ends:
+                if step.end_tips is not None:
                     hidden = hidden[:, step.kept]
                     rope = rope[0][:, step.kept], rope[1][:, step.kept]
                 passed = layer.branching(hidden, rope, self._stem, step.seen)
-                for branch, tip in zip(step.goes_on, step.tips, strict=True):
-                    self._read(found[branch], branch, number + 1, passed, tip)
+                _take(found, passed, step.reads)
                 hidden = passed.residual
                 if number < len(additions):
                     stem = hidden[:, : self._stem] + additions[number]
                     hidden = torch.cat([stem, hidden[:, self._stem :]], dim=1)
-        return torch.cat(found, dim=1)
+        return found
 
     def _planted(
         self, tensors: Mapping[str, torch.Tensor], grids: tuple[Grid, ...]
@@ -200,28 +222,12 @@ class Forest:
         additions = [merged(nothing, images, deep) for deep in seen.deep]
         return hidden, lean.turn(hidden, places), additions
 
-    def _read(
-        self,
-        found: torch.Tensor,
-        number: int,
-        layer: int,
-        passed: Passed,
-        row: int,
-    ) -> None:
-        if layer in self._wanted[number]:
-            chosen, columns = self._wanted[number][layer]
-            values: torch.Tensor = getattr(passed, self._branches[number].kind)
-            found[:, chosen] = values[:, row][:, columns].float()
-
 
 def _positions(place: slice) -> torch.Tensor:
     return torch.arange(place.start, place.stop)
 
 
-def _by_layer(branch: Branch, device: torch.device) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
-    """For each layer read, which of the neurons those are, and their columns."""
-    found = {}
-    for layer in sorted(set(branch.layers.tolist())):
-        chosen = (branch.layers == layer).nonzero().flatten()
-        found[layer] = chosen.to(device), branch.columns[chosen].to(device)
-    return found
+def _take(found: torch.Tensor, passed: Passed, reads: Sequence[_Read]) -> None:
+    for read in reads:
+        values: torch.Tensor = getattr(passed, read.kind)
+        found[:, read.places] = values[:, read.rows, read.columns].float()
