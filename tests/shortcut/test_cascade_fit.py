@@ -159,6 +159,7 @@ def test_all_that_cannot_be_asked_for_is_said_at_once() -> None:
     [
         {"layers": ()}, {"layers": (0, 3)}, {"layers": (3, 2)}, {"target": 0.0}, {"target": -1.0},
         {"target": float("nan")}, {"costs": (1.0, 2.0)},
+        {"caution": -1.0}, {"caution": float("nan")},
         {"layers": (1, 2), "costs": (1.0, 2.0)},
         {"layers": (1,), "costs": (3.0, 2.0)},
         {"layers": (1,), "costs": (1.0, float("inf"))},

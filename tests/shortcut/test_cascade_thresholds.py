@@ -122,3 +122,43 @@ def test_all_that_cannot_be_is_said_at_once() -> None:
         choose_thresholds(made_up(10, 3)[0], right[:5], [1, 2, 3], target=0.9)
     with pytest.raises(DataError, match="records, stages"):
         choose_thresholds(np.zeros((0, 2)), np.zeros((0, 2), dtype=bool), [1, 2], target=0.9)
+
+
+def test_caution_does_not_let_luck_cancel_errors() -> None:
+    """An early stage that is wrong on some records, and right on as many that the end misses."""
+    confidence = np.full((100, 2), 0.9)
+    confidence[60:, 0] = 0.6
+    right = np.ones((100, 2), dtype=bool)
+    right[60:70, 0] = right[70:80, 1] = False
+    bold = choose_thresholds(confidence, right, [1, 9], target=0.9, end=1)
+    wary = choose_thresholds(confidence, right, [1, 9], target=0.9, end=1, caution=1.0)
+    assert bold.thresholds == (0.0,)  # 90 % as the end, for a ninth of the cost
+    assert wary.thresholds == (0.75,)  # where it never differs from the end
+    assert wary.met
+    assert wary.accuracy == 0.9
+
+
+def test_caution_wants_more_than_a_target_and_falls_back_to_the_best() -> None:
+    for seed in range(8):
+        table = made_up(120, 3, seed)
+        found = [
+            choose_thresholds(*table, [1, 4, 9], target=0.75, caution=caution)
+            for caution in (0.0, 1.0, 2.0, 50.0)
+        ]
+        assert [one.cost for one in found[:3]] == sorted(one.cost for one in found[:3])
+        best = choose_thresholds(*table, [1, 4, 9], target=1.0)
+        assert found[3].accuracy == best.accuracy
+        assert found[3].met == (best.accuracy >= 0.75)
+        costs = [
+            choose_thresholds(*table, [1, 4, 9], target=target, caution=1.0).cost
+            for target in np.linspace(0.5, 1, 11)
+        ]
+        assert costs == sorted(costs)
+
+
+def test_going_to_the_end_is_always_safe_enough() -> None:
+    for seed in range(8):
+        confidence, right = made_up(60, 3, seed)
+        end = float(right[:, 2].mean())
+        found = choose_thresholds(confidence, right, [1, 4, 9], target=end, end=2, caution=3.0)
+        assert found.met

@@ -40,8 +40,6 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
     ``fit`` parts the records in three, groups whole: read-outs are fitted on one half, the
     thresholds that reach the target at the least mean cost are chosen on a quarter, and what they
     are worth is verified on the rest (:func:`superneurons.evaluate.cascades.cascade_report`).
-    Thresholds are chosen at the edge of the target: on other records the accuracy falls a little
-    to either side of it, the more the fewer records there are.
 
     Parameters
     ----------
@@ -57,6 +55,11 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         measured milliseconds, say. By default the layers that run.
     base_answer : bool
         Whether the base model's own answer is the last resort; else the deepest stage is.
+    caution : float
+        Thresholds are to exceed the target by so many standard errors where they are chosen (of the
+        difference to going to the end on the same records, else of the accuracy). Where none do,
+        the most accurate ones are taken. With 0 they are chosen at its edge, and the target is
+        missed on other records about as often as not.
     read_out, read_out_params
         What is fitted at each stage; it has to know as many classes as there are answers.
     prompt_order : {"picture-first", "question-first"}
@@ -129,6 +132,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         target_accuracy: float | None = None,
         costs: Sequence[float] | None = None,
         base_answer: bool = True,
+        caution: float = 1.0,
         read_out: str = "super-neurons",
         read_out_params: Mapping[str, Any] | None = None,
         prompt_order: PromptOrder = "picture-first",
@@ -147,6 +151,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         self.target_accuracy = target_accuracy
         self.costs = costs
         self.base_answer = base_answer
+        self.caution = caution
         self.read_out = read_out
         self.read_out_params = read_out_params
         self.prompt_order = prompt_order
@@ -238,6 +243,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
             target=self.target_accuracy,
             costs=None if self.costs is None else tuple(map(float, self.costs)),
             base_answer=self.base_answer,
+            caution=self.caution,
             read_out=self.read_out,
             read_out_params=self.read_out_params,
             balanced=self.balanced,

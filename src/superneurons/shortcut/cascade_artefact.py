@@ -32,6 +32,7 @@ _SETTINGS = (
     "balanced",
     "base_answer",
     "batch_size",
+    "caution",
     "costs",
     "layers",
     "prompt_order",

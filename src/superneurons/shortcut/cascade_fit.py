@@ -47,6 +47,8 @@ class Plan:
         layers that run.
     base_answer
         Whether the base model's own answer is the last resort.
+    caution
+        Standard errors above the target that are wanted where thresholds are chosen.
     read_out, read_out_params
         What is fitted at each stage.
     balanced
@@ -59,6 +61,7 @@ class Plan:
     target: float | None = None
     costs: tuple[float, ...] | None = None
     base_answer: bool = True
+    caution: float = 1.0
     read_out: str = "super-neurons"
     read_out_params: Mapping[str, Any] | None = None
     balanced: bool = True
@@ -82,6 +85,8 @@ class Plan:
             problems.append(
                 Problem("target_accuracy", f"{self.target} is not above 0 and at most 1")
             )
+        if not 0 <= self.caution < np.inf:
+            problems.append(Problem("caution", f"{self.caution} is not 0 or more"))
         if self.costs is not None:
             problems += self._cost_problems(self.costs)
         if problems:
@@ -239,7 +244,10 @@ def fit_cascade(
     ends = range(max(0, len(stages) - 1 - plan.base_answer), len(stages))
     end = max(ends, key=lambda stage: (accuracies[stage], -stage))
     target = float(accuracies[end]) if plan.target is None else plan.target
-    choice = choose_thresholds(chosen.confidence, chosen.right, costs, target=target)
+    choice = choose_thresholds(
+        chosen.confidence, chosen.right, costs,
+        target=target, end=end if plan.target is None else None, caution=plan.caution,
+    )  # fmt: skip
     thresholds = (*choice.thresholds, 0.0)
     return FittedCascade(
         stages=tuple(

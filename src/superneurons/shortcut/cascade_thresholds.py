@@ -50,6 +50,8 @@ def choose_thresholds(
     costs: Sequence[float],
     *,
     target: float,
+    end: int | None = None,
+    caution: float = 0.0,
 ) -> Choice:
     """Choose the thresholds that reach an accuracy at the least mean cost.
 
@@ -69,6 +71,13 @@ def choose_thresholds(
         Cost of a record that stops at each stage, S of them, never falling, in any unit.
     target
         Wanted share of right answers, above 0 and at most 1.
+    end
+        The stage whose accuracy the target is, where it is one's.
+    caution
+        So many standard errors above the target are wanted, since the best of many combinations
+        owes part of its accuracy to chance: errors of the difference to ``end`` on the same
+        records, else of the accuracy. Where nothing has them, the most accurate combination is
+        taken.
 
     Raises
     ------
@@ -85,10 +94,16 @@ def choose_thresholds(
     """
     _check(confidence, right, costs, target)
     n = len(confidence)
-    grids, hits, total = _all_combinations(confidence, right, costs)
-    wanted = min(math.ceil(target * n - 1e-9), int(hits.max()))
-    cheapest = np.min(total[hits >= wanted])
-    best = np.where((hits >= wanted) & (total == cheapest), hits, -1).ravel()
+    differ = right != right[:, [0 if end is None else end]]
+    grids, hits, total, differing = _all_combinations(confidence, right, differ, costs)
+    share = (hits + 1) / (n + 2)
+    variance = n * share * (1 - share) if end is None else differing
+    sure = hits - caution * np.sqrt(variance)
+    enough = sure >= target * n - 1e-9
+    if not enough.any():
+        enough = hits == hits.max()
+    cheapest = np.min(total[enough])
+    best = np.where(enough & (total == cheapest), hits, -1).ravel()
     chosen = best.size - 1 - int(np.argmax(best[::-1]))
     places = np.unravel_index(chosen, hits.shape) if grids else ()
     return Choice(
@@ -101,9 +116,12 @@ def choose_thresholds(
 
 
 def _all_combinations(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], costs: Sequence[float]
-) -> tuple[list[NDArray[np.float64]], NDArray[np.int64], NDArray[np.float64]]:
-    """Thresholds of each stage, and for all combinations of them right answers and mean cost."""
+    confidence: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    differ: NDArray[np.bool_],
+    costs: Sequence[float],
+) -> tuple[list[NDArray[np.float64]], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Thresholds of each stage; for all combinations right answers, mean cost, and differences."""
     n, stages = confidence.shape
     most = int(_MOST_CELLS ** (1 / max(1, stages - 1)))
     grids = [_grid(confidence[:, stage], most) for stage in range(stages - 1)]
@@ -113,11 +131,13 @@ def _all_combinations(
     ]
     shape = tuple(len(grid) for grid in grids)
     hits, total = np.zeros(shape, dtype=np.int64), np.zeros(shape)
+    differing = np.zeros(shape, dtype=np.int64)
     for stage, cost in enumerate(costs):
         hits += _stopping(bins, shape, stage, right[:, stage].astype(np.int64))
+        differing += _stopping(bins, shape, stage, differ[:, stage].astype(np.int64))
         total += cost * _stopping(bins, shape, stage, np.ones(n, dtype=np.int64))
     # Sums of costs are rounded by their order: what differs by less is the same cost.
-    return grids, hits, np.round(total / n, 9)
+    return grids, hits, np.round(total / n, 9), differing
 
 
 def _grid(confidence: NDArray[np.float64], most: int) -> NDArray[np.float64]:
