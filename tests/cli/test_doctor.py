@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from superneurons.vlm import verify
+from superneurons.vlm import exit_report, opening, verify
+from superneurons.vlm.memory import weights_of
 from superneurons.vlm.verify import Check
 
 Runner = Callable[..., Any]
@@ -20,7 +22,46 @@ def test_it_says_what_a_model_is_and_that_it_can_be_read(run: Runner, model_path
     assert "{question}" in done.json["prompt"]
     assert all(check["passed"] for check in done.json["checks"])
     memory = done.json["memory_MB_up_to_layer"]
-    assert memory["1"] < memory["4"]
+    assert memory["1"] < memory["4"] <= done.json["memory_MB_whole"]
+    held = weights_of(opening.open_vlm(str(model_path), device="cpu", depth=1).model)
+    assert memory["1"] == round(held / 1e6, 1)
+
+
+def test_it_says_how_an_early_exit_would_run(run: Runner, model_path: Path) -> None:
+    found = run("doctor", "--model", model_path, "--device", "cpu", "--json").json
+    assert found["early_exit"] == "lean"
+    assert "graphs need a CUDA device" in found["not_faster"]
+    few = "llava" in model_path.name
+    assert found["tower_layers"] == ("1 of 2 run" if few else "3 of 3 run")
+    lean = [check for check in found["checks"] if "only where it is read" in check["name"]]
+    assert len(lean) == 3
+    assert all(check["detail"].startswith("relative ") for check in lean)
+    assert "memory_MB_free" not in found
+    off = run("doctor", "-m", model_path, "--acceleration", "off", "--json").json
+    assert (off["early_exit"], off["not_faster"].split(";")[0]) == ("off", "it was turned off")
+
+
+def test_of_a_family_without_a_lean_pass_it_says_so(
+    run: Runner, llava_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = replace(opening.family_of("llava"), lean_tower=None)
+    monkeypatch.setattr(opening, "family_of", lambda _: family)
+    done = run("doctor", "--model", llava_path)
+    assert done.code == 0, done.err
+    lines = dict(line.split(maxsplit=2)[::2] for line in done.out.splitlines() if "early" in line)
+    assert lines == {"early": "off"}
+    assert (
+        "no lean pass is written for the family LLaVA-1.5; the layer read runs as a whole"
+        in done.out
+    )
+    assert "only where it is read" not in done.out
+
+
+def test_what_is_free_on_a_gpu_is_said(
+    run: Runner, llava_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exit_report, "free_on", lambda _: 12_340_000_000)
+    assert "memory free (MB) 12340.0" in run("doctor", "--model", llava_path).out
 
 
 def test_a_failed_check_is_an_error(
@@ -34,7 +75,7 @@ def test_a_failed_check_is_an_error(
 
 def test_each_fact_takes_one_line(run: Runner, llava_path: Path) -> None:
     lines = run("doctor", "--model", llava_path).out.splitlines()
-    memory = next(line for line in lines if line.startswith("memory"))
+    memory = next(line for line in lines if line.startswith("memory of exits"))
     assert " MB up to layer 1, " in memory
     prompt = next(line for line in lines if line.startswith("prompt"))
     assert "{question}" in prompt

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from superneurons.errors import ModelError
+from superneurons.vlm.lean.decoder import DecoderLayer
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.verify import require_verified, verify
@@ -69,6 +71,28 @@ def test_a_model_without_mlp_neurons_says_so(llava: VLM) -> None:
     assert not missing.passed
     assert "experts" in missing.detail
     assert all(check.passed for check in checks.values())
+
+
+def test_a_lean_last_layer_that_differs_fails(vlm: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_last = DecoderLayer.read_last
+
+    def rough(self: DecoderLayer, *given: Any) -> Any:
+        passed, pending = read_last(self, *given)
+        return replace(passed, mlp=passed.mlp * 1.01), pending
+
+    monkeypatch.setattr(DecoderLayer, "read_last", rough)
+    failed = {check.name: check.detail for check in verify(vlm) if not check.passed}
+    assert list(failed) == [
+        f"computing layer {n} only where it is read does not move the states" for n in (1, 2, 4)
+    ]
+    assert all(float(detail.removeprefix("relative ")) > 1e-3 for detail in failed.values())
+
+
+def test_a_family_without_a_lean_pass_has_nothing_to_compare(vlm: VLM) -> None:
+    other = replace(vlm.truncated(4), family=replace(vlm.family, lean_tower=None))
+    checks = verify(other)
+    assert all(check.passed for check in checks)
+    assert len(verify(vlm)) == len(checks) + 3
 
 
 def test_heads_are_counted_in_their_own_width(vlm: VLM) -> None:

@@ -11,21 +11,27 @@ from superneurons.cli.output import print_json, quiet
 
 __all__ = ["doctor"]
 
-_NAMES = {"memory_MB_up_to_layer": "memory"}
+_NAMES = {
+    "memory_MB_whole": "whole model (MB)",
+    "memory_MB_up_to_layer": "memory of exits",
+    "memory_MB_free": "memory free (MB)",
+}
 
 
 def doctor(
     model: options.Model = "demo",
+    acceleration: options.Accelerated = "auto",
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     revision: options.Revision = None,
     trust_remote_code: options.Trust = False,
     as_json: options.Json = False,
 ) -> None:
-    """Open a model, check that it can be read and cut off, and say what it takes.
+    """Open a model, check that it can be read and left early, and say how and what that takes.
 
     Exits with 2 when a check fails.
     """
+    from superneurons.vlm.exit_report import exit_report
     from superneurons.vlm.opening import open_vlm
     from superneurons.vlm.verify import verify
 
@@ -34,7 +40,7 @@ def doctor(
         model, device=device, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code
     )
     checks = verify(vlm)
-    facts = _facts(vlm)
+    facts = _facts(vlm) | _exits(exit_report(vlm, acceleration))
     if as_json:
         print_json(facts | {"checks": [asdict(check) for check in checks]})
     else:
@@ -54,11 +60,9 @@ def _shown(value: Any) -> str:
 
 
 def _facts(vlm: Any) -> dict[str, Any]:
+    from superneurons.vlm.memory import weights_of
     from superneurons.vlm.prompt import Prompt
 
-    sizes = [sum(p.numel() * p.element_size() for p in layer.parameters()) for layer in vlm.layers]
-    whole = sum(p.numel() * p.element_size() for p in vlm.model.parameters())
-    kept = {k: whole - sum(sizes[k:]) for k in sorted({1, vlm.n_layers // 2 or 1, vlm.n_layers})}
     return {
         "model": vlm.name,
         "family": vlm.family.name,
@@ -68,7 +72,24 @@ def _facts(vlm: Any) -> dict[str, Any]:
         "neurons": vlm.n_layers * vlm.hidden_size,
         "device": str(vlm.device),
         "dtype": str(vlm.dtype).removeprefix("torch."),
-        "memory_MB_up_to_layer": {str(k): round(size / 1e6, 1) for k, size in kept.items()},
+        "memory_MB_whole": _megabytes(weights_of(vlm.model)),
         "processor": type(vlm.processor).__name__,
         "prompt": Prompt().frame(vlm.processor),
     }
+
+
+def _exits(report: Any) -> dict[str, Any]:
+    """What is said of early exits; why nothing faster runs, where there is a reason."""
+    facts: dict[str, Any] = {"early_exit": report.path}
+    if report.reason:
+        whole = "; the layer read runs as a whole" if report.path == "off" else ""
+        facts["not_faster"] = report.reason + whole
+    facts["tower_layers"] = f"{report.tower_layers} of {report.tower_layers_in_all} run"
+    facts["memory_MB_up_to_layer"] = {str(k): _megabytes(size) for k, size in report.held.items()}
+    if report.free is not None:
+        facts["memory_MB_free"] = _megabytes(report.free)
+    return facts
+
+
+def _megabytes(size: int) -> float:
+    return round(size / 1e6, 1)

@@ -6,7 +6,10 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from superneurons.vlm.acceleration import Acceleration
+
 __all__ = [
+    "Accelerated",
     "BatchSize",
     "Data",
     "Device",
@@ -59,6 +62,15 @@ Question: TypeAlias = Annotated[
 ]
 BatchSize: TypeAlias = Annotated[int, typer.Option(min=1, help="Records per forward pass.")]
 Device: TypeAlias = Annotated[str, typer.Option(help="cpu, cuda:0, mps, or auto.")]
+Accelerated: TypeAlias = Annotated[
+    Acceleration,
+    typer.Option(
+        help="How early exits run. off: the plain model, cut off; lean: only what is read; graphs: "
+        "that as CUDA graphs; compiled: with fused kernels, which takes a while to begin with; "
+        "tuned: the fastest of many, minutes for each shape; fp8: 8-bit products, less exact; "
+        "auto: graphs on a GPU, else lean."
+    ),
+]
 Dtype: TypeAlias = Annotated[
     str, typer.Option(help="float32, float16, bfloat16, or auto: float32 on a CPU, else as stored.")
 ]

@@ -10,10 +10,12 @@ from PIL import Image
 
 from superneurons.errors import ModelError, Problem
 from superneurons.task.record import Record
-from superneurons.vlm.model import VLM, LastStates
-from superneurons.vlm.taps import KINDS, Kind
+from superneurons.vlm.lean.opening import lean_of
+from superneurons.vlm.lean.passing import Lean
+from superneurons.vlm.model import VLM, Inputs, LastStates
+from superneurons.vlm.taps import KINDS, PICTURE_KINDS, Kind
 
-__all__ = ["Check", "require_verified", "verify"]
+__all__ = ["Check", "made_up_records", "require_verified", "verify"]
 
 # Rounding steps by which the same sums in another order may differ after tens of layers; in half
 # precision that many steps are no limit at all, and a quarter is.
@@ -43,15 +45,17 @@ def verify(vlm: VLM) -> list[Check]:
     """Run a model on two made-up pictures and check what a classifier relies on.
 
     That the last prompt position can be read, that the model cut off at a layer leaves there what
-    the whole model does, and that neither padding nor the rest of a batch moves it.
+    the whole model does, that neither padding nor the rest of a batch moves it, and that a last
+    layer computed only where it is read gives the same, where the family is known well enough.
 
     Parameters
     ----------
     vlm
         The whole model.
     """
-    short, long = _records()
-    full = vlm.last_states(vlm.encode([short, long]), logits=True)
+    short, long = made_up_records()
+    inputs = vlm.encode([short, long])
+    full = vlm.last_states(inputs, logits=True)
     checks = [
         _finite(full),
         *(_cut(vlm, (short, long), full, depth) for depth in sorted({1, vlm.n_layers // 2 or 1})),
@@ -62,7 +66,8 @@ def verify(vlm: VLM) -> list[Check]:
     alone = vlm.last_states(vlm.encode([short]))
     both = _residual(full.residual[:1])
     sites = [_site(vlm, short, kind) for kind in KINDS if kind != "residual"]
-    return [*checks, _same("batch size", both, alone), _head(vlm, full), *sites]
+    checks += [_same("batch size", both, alone), _head(vlm, full), *sites]
+    return [*checks, *_lean(vlm, inputs)]
 
 
 def require_verified(vlm: VLM) -> None:
@@ -82,7 +87,8 @@ def require_verified(vlm: VLM) -> None:
         )
 
 
-def _records() -> tuple[Record, Record]:
+def made_up_records() -> tuple[Record, Record]:
+    """Two pictures of noise, with questions of different lengths."""
     rng = np.random.default_rng(0)
     pictures = [Image.fromarray(rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)) for _ in "ab"]
     return (
@@ -125,10 +131,46 @@ def _residual(states: torch.Tensor) -> LastStates:
 
 def _same(name: str, expected: LastStates, found: LastStates) -> Check:
     """Compare relative to each value and to the spread, with room for the dtype's rounding."""
-    a, b = expected.residual.float(), found.residual.float()
-    share = float(((a - b).abs() / (a.abs() + a.std())).amax())
+    share = _apart(expected.residual, found.residual)
     limit = _limit(expected.residual.dtype)
     return Check(f"{name} does not move the states", share <= limit, f"relative {share:.1e}")
+
+
+def _apart(expected: torch.Tensor, found: torch.Tensor) -> float:
+    a, b = expected.float(), found.float()
+    return float(((a - b).abs() / (a.abs() + a.std())).amax())
+
+
+def _lean(vlm: VLM, inputs: Inputs) -> list[Check]:
+    """The pass of an early exit against the whole one, at the first, a middle and the last layer.
+
+    Families without it run their layers as a whole: there is nothing to compare.
+    """
+    lean = lean_of(vlm)
+    if lean is None:
+        return []
+    kinds = [kind for kind in KINDS if kind not in PICTURE_KINDS and _has(vlm, kind)]
+    full = vlm.last_states(inputs, kinds)
+    depths = sorted({1, vlm.n_layers // 2 or 1, vlm.n_layers})
+    return [_lean_to(lean, inputs, full, depth) for depth in depths]
+
+
+@torch.inference_mode()
+def _lean_to(lean: Lean, inputs: Inputs, full: LastStates, depth: int) -> Check:
+    name = f"computing layer {depth} only where it is read"
+    start = lean.start(inputs.tensors, list(full.parts), deepest=depth)
+    found = lean.advance(start, depth, last=True)
+    share = max(_apart(s[:, :depth], found.at(kind)) for kind, s in full.parts.items())
+    limit = _limit(full.residual.dtype)
+    return Check(f"{name} does not move the states", share <= limit, f"relative {share:.1e}")
+
+
+def _has(vlm: VLM, kind: Kind) -> bool:
+    try:
+        vlm.shape(kind)
+    except ModelError:
+        return False
+    return True
 
 
 def _limit(dtype: torch.dtype) -> float:
