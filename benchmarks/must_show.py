@@ -85,11 +85,17 @@ RUNS: dict[str, Run] = {
     "loading-cpu": Run(
         "truncated_loading.py", [], ["--layers", "2", "--shard-gb", "0.5"], 300, scratch=True
     ),
+    "many": Run(
+        "many_questions.py", [],
+        ["--shape", "tiny", "--device", "cpu", "--dtype", "float32", "--exits", "1", "3", "--words",
+         "5", "--questions", "1", "2", "6", "--neurons", "20", "--agree", "16", "--repeats", "5"],
+        300,
+    ),
     "cpu": Run(
         "exit_cpu.py", [], ["dark", "--probe", "24", "--test", "16", "--repeats", "5"], 3600
     ),
 }  # fmt: skip
-ON_A_GPU = ("llava", "llava-float32", "jpeg", "qwen-4b", "qwen-8b", "probing", "loading")
+ON_A_GPU = ("llava", "llava-float32", "jpeg", "qwen-4b", "qwen-8b", "probing", "loading", "many")
 
 
 @dataclass(frozen=True)
@@ -237,6 +243,25 @@ def of_cpu(found: Found) -> Iterator[Line]:
         yield Line(what, f"≥ {goal}×{aim}, at no loss", said, ratio >= goal and not behind)
 
 
+def of_many(found: Found) -> Iterator[Line]:
+    options, rows = found["options"], found.get("times", [])
+    model = "embedded model" if options["model"] else LLAVA[options["shape"]]
+    for exit_, batch in sorted({(row["exit"], row["batch"]) for row in rows}):
+        fitting = [row for row in rows if (row["exit"], row["batch"]) == (exit_, batch)]
+        most = max(row["questions"] for row in fitting)
+        for row in fitting:
+            if row["questions"] < most or "ms per further question" not in row:
+                continue
+            what = f"{model}, exit {exit_}, batch {batch}, 2nd … {most}th question, {row['side']}"
+            said = f"{row['ms per further question']:.3f} ms per picture each"
+            if "x one question" in row:
+                said += f"; all {row['x one question']:.2f}× one question"
+            yield Line(what, "report", said, None)
+    for row in found.get("agreement", []):
+        what = f"labels together and alone, {row.get('task', model)}, exit {row['exit']}"
+        yield Line(what, "report", f"{row['agree']:.2%} of {row['pictures']} pictures", None)
+
+
 READERS: dict[str, Callable[[Found], Iterator[Line]]] = {
     "exit_llava": of_llava,
     "exit_qwen3_vl": of_qwen,
@@ -244,6 +269,7 @@ READERS: dict[str, Callable[[Found], Iterator[Line]]] = {
     "probing_7b": of_probing,
     "truncated_loading": of_loading,
     "exit_cpu": of_cpu,
+    "many_questions": of_many,
 }
 
 

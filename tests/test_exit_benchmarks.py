@@ -25,6 +25,7 @@ import _shapes
 import exit_llava
 import exit_qwen3_vl
 import jpeg_to_label
+import many_questions
 import probing_7b
 
 from superneurons.activations.site import Site
@@ -307,3 +308,71 @@ def test_probing_beside_bare_prefills(tmp_path: Path, capsys: pytest.CaptureFixt
     assert found["ratio for all"] == pytest.approx(found["seconds for all"] / (3 * bare))
     assert {len(values) for values in found["all rounds"].values()} == {2}
     assert "10 samples in batches of 4, all 4 layers" in text
+
+
+def test_questions_share_a_picture_and_keep_their_words() -> None:
+    vlm = made("llava-tiny")
+    shape = many_questions.with_words_after(_shapes.SHAPES["llava-tiny"], 5)
+    asked = many_questions.questions_of(vlm, shape, 3, 5, depth=2, n_neurons=8)
+    inputs = _shapes.random_inputs(vlm, shape, 2, seed=1)
+    ids = [many_questions.asking(inputs, q.words).tensors["input_ids"] for q in asked]
+    stem = many_questions.stem_of(shape)
+    assert (inputs.tensors["input_ids"][:, stem - 1] == shape.config.image_token_id).all()
+    assert {len(row[stem:]) for batch in ids for row in batch} == {5}
+    assert all(torch.equal(batch[:, :stem], ids[0][:, :stem]) for batch in ids)
+    assert not torch.equal(ids[0], ids[1])
+    exits = [EarlyExit(vlm, q.layers, q.columns, acceleration="off") for q in asked]
+    sides = (
+        many_questions.together(vlm, stem, asked)(inputs),
+        many_questions.apart(exits, asked)(inputs),
+    )
+    torch.testing.assert_close(*sides, atol=2e-4, rtol=2e-4)
+    heads = many_questions.same(vlm, asked)(inputs)
+    assert heads.shape == sides[0].shape
+    torch.testing.assert_close(heads[:, :8], sides[0][:, :8], atol=2e-4, rtol=2e-4)
+    assert (heads[:, 8:] - sides[0][:, 8:]).abs().max() > 1e-3  # other words
+
+
+def test_further_questions_are_timed_beside_asking_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found.json"
+    numbers = ["--exits", "1", "3", "--batches", "2", "--questions", "1", "2", "4", "--words=5"]
+    more = ["--neurons=20", "--own=2", "--agree=16", "--repeats=2", "--warm=1"]
+    many_questions.main(
+        ["--shape=tiny", "--device=cpu", "--dtype=float32", *numbers, *more, f"--out={out}"]
+    )
+    text, found = printed_and_written(out, capsys)
+    assert text.startswith("tiny LLaVA, 10 tokens in common, 5 of each question")
+    for depth in (1, 3):
+        rows = {
+            (row["side"], row["questions"]): row for row in found["times"] if row["exit"] == depth
+        }
+        assert len(rows) == 9
+        four, one = rows["together", 4], rows["together", 1]
+        further = (four["ms"] - one["ms"]) / 3 / 2
+        assert four["ms per further question"] == pytest.approx(further)
+        again = rows["one after another", 4]
+        assert four["one after another / it"] == pytest.approx(again["ms"] / four["ms"])
+        alone = rows["one after another", 1]
+        assert again["x one question"] == pytest.approx(again["ms"] / alone["ms"])
+    assert [row["agree"] for row in found["agreement"]] == [1, 1]
+    assert "not run" not in found
+
+
+def test_fitted_questions_are_answered_together_as_alone(
+    llava_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found.json"
+    numbers = ["--probe=16", "--test=6", "--repeats=2", "--warm=1", "--max-layer=2"]
+    many_questions.main(
+        [f"--model={llava_path}", "--tasks", "dark", "focus", "--device=cpu", *numbers,
+         f"--out={out}"]
+    )  # fmt: skip
+    text, found = printed_and_written(out, capsys)
+    assert [row["task"] for row in found["agreement"]] == ["dark", "focus"]
+    assert {row["agree"] for row in found["agreement"]} == {1}
+    assert {(row["side"], row["questions"]) for row in found["times"]} == {
+        (side, n) for side in ("together", "one after another") for n in (1, 2)
+    }
+    assert "- dark, layer" in text

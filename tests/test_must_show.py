@@ -101,6 +101,25 @@ def test_probing_has_a_goal_in_seconds_and_one_in_prefills() -> None:
     assert [line.met for line in must_show.of_probing(found)] == [True, False]
 
 
+def test_only_the_most_questions_are_reported() -> None:
+    rows = [
+        {"exit": 1, "batch": 8, "questions": n, "side": side, "ms per further question": ms,
+         "x one question": ms + 1}
+        for n, side, ms in ((5, "together", 0.5), (50, "together", 0.02), (50, "apart", 2.5))
+    ]  # fmt: skip
+    agreement = [{"exit": 1, "agree": 0.998, "pictures": 64}]
+    options = {"model": None, "shape": "7b"}
+    found = {"options": options, "times": rows, "agreement": agreement}
+    lines = list(must_show.of_many(found))
+    assert [line.value for line in lines] == [
+        "0.020 ms per picture each; all 1.02× one question",
+        "2.500 ms per picture each; all 3.50× one question",
+        "99.80% of 64 pictures",
+    ]
+    assert lines[0].what == "LLaVA-1.5-7B, exit 1, batch 8, 2nd … 50th question, together"
+    assert "embedded" in next(must_show.of_many({**found, "options": {"model": "demo"}})).what
+
+
 def test_what_a_classifier_holds_and_reads_is_held_against_the_goal() -> None:
     sizes = {"held bytes": 1.3e9, "resident bytes": 1.4e9, "read bytes": 1.5e9, "device bytes": 1e9}
     lines = [{"way": "whole", **sizes}, {"way": "classifier, exit layer 1", **sizes}]
