@@ -55,10 +55,8 @@ def choose_thresholds(
 ) -> Choice:
     """Choose the thresholds that reach an accuracy at the least mean cost.
 
-    All combinations of thresholds between the confidences that occur are tried; where those are
-    too many to try, of a grid of their quantiles. Of equal costs the more accurate combination is
-    taken, of equal accuracies the cheaper, and then the one that stops later. The order of the
-    records plays no part.
+    All combinations of thresholds between the confidences that occur are tried, or of their
+    quantiles where those are too many. Of equal costs the most accurate is taken.
 
     Parameters
     ----------
@@ -74,10 +72,8 @@ def choose_thresholds(
     end
         The stage whose accuracy the target is, where it is one's.
     caution
-        So many standard errors above the target are wanted, since the best of many combinations
-        owes part of its accuracy to chance: errors of the difference to ``end`` on the same
-        records, else of the accuracy. Where nothing has them, the most accurate combination is
-        taken.
+        Standard errors above the target that are wanted (of the difference to ``end``, else of the
+        accuracy): the best of many owes part to chance. Where none has them, the most accurate.
 
     Raises
     ------
@@ -98,21 +94,22 @@ def choose_thresholds(
     grids, hits, total, differing = _all_combinations(confidence, right, differ, costs)
     share = (hits + 1) / (n + 2)
     variance = n * share * (1 - share) if end is None else differing
-    sure = hits - caution * np.sqrt(variance)
-    enough = sure >= target * n - 1e-9
-    if not enough.any():
-        enough = hits == hits.max()
-    cheapest = np.min(total[enough])
-    best = np.where(enough & (total == cheapest), hits, -1).ravel()
-    chosen = best.size - 1 - int(np.argmax(best[::-1]))
+    enough = hits - caution * np.sqrt(variance) >= target * n - 1e-9
+    chosen = _cheapest(enough if enough.any() else hits == hits.max(), hits, total)
     places = np.unravel_index(chosen, hits.shape) if grids else ()
     return Choice(
         thresholds=tuple(float(grid[place]) for grid, place in zip(grids, places, strict=True)),
         accuracy=float(hits.ravel()[chosen] / n),
-        cost=float(cheapest),
+        cost=float(total.ravel()[chosen]),
         target=float(target),
         met=bool(hits.ravel()[chosen] >= target * n - 1e-9),
     )
+
+
+def _cheapest(among: NDArray[np.bool_], hits: NDArray[np.int64], total: NDArray[np.float64]) -> int:
+    """Number of the cheapest combination; of equals the most accurate, then the last."""
+    best = np.where(among & (total == np.min(total[among])), hits, -1).ravel()
+    return best.size - 1 - int(np.argmax(best[::-1]))
 
 
 def _all_combinations(
