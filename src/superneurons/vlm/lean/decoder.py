@@ -144,8 +144,15 @@ class DecoderLayer:
         gate, up = self.gate_up(normed)
         return attended[:, columns] + self.down.some(self.act(gate) * up, columns)
 
-    def branching(self, x: torch.Tensor, rope: Rope, stem: int, seen: torch.Tensor) -> Passed:
-        """Compute all positions where several texts follow the same beginning.
+    def branching(
+        self,
+        x: torch.Tensor,
+        rope: Rope,
+        stem: int,
+        seen: torch.Tensor,
+        rows: torch.Tensor | None = None,
+    ) -> Passed:
+        """Compute the beginning, and positions of the several texts that follow it.
 
         Parameters
         ----------
@@ -154,7 +161,9 @@ class DecoderLayer:
         stem
             Positions of the beginning.
         seen
-            Which positions each of those after the beginning sees, shape (T - stem, T).
+            Which positions each of those after the beginning sees, shape (R, T).
+        rows
+            Positions after the beginning that are computed, shape (R,); all by default.
         """
         q, k, v = (self._heads(part) for part in self.qkv(self.attention_norm(x)))
         q, k = self._turned(q, self.q_norm, rope), self._turned(k, self.k_norm, rope)
@@ -162,9 +171,10 @@ class DecoderLayer:
         first = F.scaled_dot_product_attention(
             q[:, :, :stem], k[:, :, :stem], v[:, :, :stem], is_causal=True, enable_gqa=shared
         )
-        later = F.scaled_dot_product_attention(
-            q[:, :, stem:], k, v, attn_mask=seen, enable_gqa=shared
-        )
+        asking = q[:, :, stem:] if rows is None else q[:, :, rows]
+        later = F.scaled_dot_product_attention(asking, k, v, attn_mask=seen, enable_gqa=shared)
+        if rows is not None:
+            x = torch.cat([x[:, :stem], x[:, rows]], dim=1)
         return self._after(x, torch.cat([first, later], dim=2).transpose(1, 2).flatten(2))
 
     def tips(self, x: torch.Tensor, rope: Rope, rows: torch.Tensor, seen: torch.Tensor) -> Passed:

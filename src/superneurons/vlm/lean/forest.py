@@ -55,17 +55,30 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Step:
-    """What one layer does: read the branches that end here, drop them, pass with the others.
+    """What one layer does: compute what goes on and the last tokens of what ends, and read both.
 
-    Tips are positions, ``None`` where there are none; masks say which positions each sees.
+    Parameters
+    ----------
+    goes_on
+        How many positions are left after it; 0 in the last layer, where the beginning isn't
+        computed either.
+    rows
+        Positions after the beginning that are computed, those that go on first.
+    seen
+        Which positions each of those sees.
+    some
+        Whether ``rows`` leaves any out.
+    kept
+        Positions that go on, the beginning among them.
+    reads
+        Of what was computed.
     """
 
-    end_tips: torch.Tensor | None
-    end_seen: torch.Tensor
-    end_reads: tuple[_Read, ...]
-    kept: torch.Tensor
-    goes_on: bool
+    goes_on: int
+    rows: torch.Tensor
     seen: torch.Tensor
+    some: bool
+    kept: torch.Tensor
     reads: tuple[_Read, ...]
 
 
@@ -123,18 +136,20 @@ class Forest:
         device: torch.device,
     ) -> _Step:
         places, seen = self._layout(standing)
-        left, left_seen = self._layout(goes_on)
         ends = [n for n in standing if n not in goes_on]
-        end_tips = torch.tensor([places[n].stop - 1 for n in ends], dtype=torch.long)
-        kept = [torch.arange(self._stem), *(_positions(places[n]) for n in goes_on)]
+        on = [position for n in goes_on for position in range(places[n].start, places[n].stop)]
+        rows = torch.tensor([*on, *(places[n].stop - 1 for n in ends)])
+        first = self._stem if goes_on else 0
+        left, _ = self._layout(goes_on)
+        tips = {n: left[n].stop - 1 for n in goes_on}
+        tips |= {n: first + len(on) + row for row, n in enumerate(ends)}
         return _Step(
-            end_tips.to(device) if ends else None,
-            seen[end_tips - self._stem].to(device),
-            self._reads(layer, {n: row for row, n in enumerate(ends)}, device),
-            torch.cat(kept).to(device),
-            bool(goes_on),
-            left_seen.to(device),
-            self._reads(layer, {n: left[n].stop - 1 for n in goes_on}, device),
+            first + len(on),
+            rows.to(device),
+            seen[rows - self._stem].to(device),
+            bool(ends),
+            torch.cat([torch.arange(first), rows[: len(on)]]).to(device),
+            self._reads(layer, tips, device),
         )
 
     def _reads(
@@ -185,19 +200,18 @@ class Forest:
         found = torch.empty(len(hidden), self._width, device=hidden.device)
         layers = self._lean.layers[: self.deepest]
         for number, (layer, step) in enumerate(zip(layers, self._steps, strict=True)):
-            if step.end_tips is not None:
-                passed = layer.tips(hidden, rope, step.end_tips, step.end_seen)
-                _take(found, passed, step.end_reads)
-            if step.goes_on:
-                if step.end_tips is not None:
-                    hidden = hidden[:, step.kept]
-                    rope = rope[0][:, step.kept], rope[1][:, step.kept]
-                passed = layer.branching(hidden, rope, self._stem, step.seen)
-                _take(found, passed, step.reads)
-                hidden = passed.residual
-                if number < len(additions):
-                    stem = hidden[:, : self._stem] + additions[number]
-                    hidden = torch.cat([stem, hidden[:, self._stem :]], dim=1)
+            if not step.goes_on:
+                _take(found, layer.tips(hidden, rope, step.rows, step.seen), step.reads)
+                continue
+            rows = step.rows if step.some else None
+            passed = layer.branching(hidden, rope, self._stem, step.seen, rows)
+            _take(found, passed, step.reads)
+            hidden = passed.residual[:, : step.goes_on]
+            if step.some:
+                rope = rope[0][:, step.kept], rope[1][:, step.kept]
+            if number < len(additions):
+                stem = hidden[:, : self._stem] + additions[number]
+                hidden = torch.cat([stem, hidden[:, self._stem :]], dim=1)
         return found
 
     def _planted(
@@ -221,10 +235,6 @@ class Forest:
         nothing = torch.zeros_like(beginning) if seen.deep else beginning
         additions = [merged(nothing, images, deep) for deep in seen.deep]
         return hidden, lean.turn(hidden, places), additions
-
-
-def _positions(place: slice) -> torch.Tensor:
-    return torch.arange(place.start, place.stop)
 
 
 def _take(found: torch.Tensor, passed: Passed, reads: Sequence[_Read]) -> None:
