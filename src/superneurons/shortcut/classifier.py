@@ -26,7 +26,7 @@ from superneurons.shortcut.form import Form, Multiclass
 from superneurons.shortcut.probing import ProbingSet, probing_set, with_labels
 from superneurons.shortcut.reading import check_seen, depth_read, fit_to_site, runs_for, site_of
 from superneurons.task.record import Record
-from superneurons.vlm.early_exit import Acceleration
+from superneurons.vlm.acceleration import Acceleration
 from superneurons.vlm.model import VLM
 from superneurons.vlm.prompt import PromptOrder
 
@@ -74,8 +74,8 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         Directory to keep the probing activations in; an interrupted ``fit`` goes on from there.
     random_state : int
         Seed of everything that is drawn.
-    acceleration : {"auto", "off", "lean", "graphs", "compiled", "fp8"}
-        How an answer's early exit runs (:data:`~superneurons.vlm.early_exit.Acceleration`).
+    acceleration : {"auto", "off", "lean", "graphs", "compiled", "tuned", "fp8"}
+        How an answer's early exit runs (:data:`~superneurons.vlm.acceleration.Acceleration`).
     dtype, device, revision, trust_remote_code
         As in :func:`~superneurons.vlm.opening.open_vlm`, when ``model`` is a name.
 

@@ -13,18 +13,21 @@ import torch
 from numpy.typing import NDArray
 
 from superneurons.activations.capture import room_for, to_float16
+from superneurons.activations.site import Site
 from superneurons.errors import DataError, Problem
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.form import Form
 from superneurons.shortcut.prediction import Prediction
 from superneurons.task.record import Record
-from superneurons.vlm.early_exit import Acceleration
+from superneurons.vlm.acceleration import Acceleration, check_acceleration
 from superneurons.vlm.graphs import Graphs
 from superneurons.vlm.lean.forest import Branch, Forest
 from superneurons.vlm.lean.opening import lean_of
 from superneurons.vlm.lean.passing import Lean
 from superneurons.vlm.model import VLM, Inputs
+from superneurons.vlm.prompt import PromptOrder
 
-__all__ = ["Together"]
+__all__ = ["Together", "why_apart"]
 
 # Pictures of other sizes begin another pass, and on a GPU each keeps graphs of its own.
 _MOST_STEMS = 8
@@ -59,6 +62,8 @@ class Together:
     ------
     DataError
         When some of them can't be asked together; lists all of those, and why.
+    ModelError
+        An unknown ``acceleration``.
 
     Examples
     --------
@@ -73,6 +78,7 @@ class Together:
         *,
         acceleration: Acceleration = "auto",
     ) -> None:
+        check_acceleration(acceleration)
         if not classifiers:
             raise DataError("No classifiers to answer with.", mend="Give at least one.")
         self.classifiers = dict(classifiers)
@@ -232,12 +238,25 @@ def _obstacles(classifier: SuperNeuronClassifier, vlm: VLM) -> Iterator[str]:
         return
     if not _same(classifier.vlm, vlm):
         yield "is on another base model, or at another resolution"
-    if classifier.form_ != "direct" or classifier.question_ is None:
+    yield from why_apart(
+        classifier.form_, classifier.question_, classifier.prompt_order, classifier.site_
+    )
+
+
+def why_apart(form: Form, question: str | None, order: PromptOrder, site: Site) -> Iterator[str]:
+    """Say why a classifier can't be asked together with any other.
+
+    Parameters
+    ----------
+    form, question, order, site
+        How it asks, what, in which order with the picture, and what it reads.
+    """
+    if form != "direct" or question is None:
         yield "asks more than one question"
-    if classifier.prompt_order != "picture-first":
+    if order != "picture-first":
         yield "asks before it shows the picture"
-    if classifier.site_.sees_only_pictures or classifier.site_.position != "last_prompt":
-        yield f"reads {classifier.site_}, not the last token of the prompt"
+    if site.sees_only_pictures or site.position != "last_prompt":
+        yield f"reads {site}, not the last token of the prompt"
 
 
 def _same(one: VLM, other: VLM) -> bool:

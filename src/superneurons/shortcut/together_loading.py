@@ -1,0 +1,105 @@
+"""Load several classifiers onto one base model, to be asked together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from superneurons.activations.site import Site
+from superneurons.errors import DataError, Problem
+from superneurons.shortcut.artefact import read_config
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.together import Together, why_apart
+from superneurons.vlm.acceleration import Acceleration
+from superneurons.vlm.model import VLM
+from superneurons.vlm.opening import open_vlm
+
+__all__ = ["load_together"]
+
+# What makes a base model the same one, in the artefact's words.
+_BASE = ("name", "revision", "dtype")
+
+
+def load_together(
+    directories: Sequence[Path],
+    model: VLM | str | None = None,
+    *,
+    acceleration: Acceleration = "auto",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+) -> Together:
+    """Open one base model, as deep as the deepest classifier needs, and load them all onto it.
+
+    Parameters
+    ----------
+    directories
+        What ``save_pretrained`` wrote; their paths are the classifiers' names.
+    model
+        The base model; by default the one that all of them name.
+    acceleration
+        As of :class:`~superneurons.shortcut.together.Together`.
+    device, trust_remote_code
+        As in :func:`~superneurons.vlm.opening.open_vlm`, when the model isn't open yet.
+
+    Raises
+    ------
+    ArtefactError
+        When one is damaged, or belongs to another model than the one that is opened.
+    DataError
+        When some can't be asked together; lists all of those, and why, before the model is opened.
+    ModelError
+        When the model can't be opened.
+    """
+    configs = {str(directory): read_config(directory) for directory in directories}
+    _refuse(directories, configs, given=model is not None)
+    if not isinstance(model, VLM):
+        model = _opened(configs, model, device, trust_remote_code)
+    classifiers = {
+        name: SuperNeuronClassifier.from_pretrained(name, model, acceleration=acceleration)
+        for name in configs
+    }
+    return Together(classifiers, acceleration=acceleration)
+
+
+def _opened(
+    configs: Mapping[str, Mapping[str, Any]], name: str | None, device: str, trust: bool
+) -> VLM:
+    base = next(iter(configs.values()))["base_model"]
+    layers = min(max(config["exit_layer"] for config in configs.values()), base["layers"])
+    stored = {"revision": base["revision"], "dtype": base["dtype"]} if name is None else {}
+    return open_vlm(
+        name or base["name"], depth=layers, device=device, trust_remote_code=trust, **stored
+    )
+
+
+def _refuse(
+    directories: Sequence[Path], configs: Mapping[str, Mapping[str, Any]], *, given: bool
+) -> None:
+    problems = [
+        Problem(name, what)
+        for name, config in configs.items()
+        for what in _obstacles(config, next(iter(configs.values())), given=given)
+    ]
+    if len(configs) < len(directories):
+        problems.append(Problem(", ".join(map(str, directories)), "one is named twice"))
+    if problems:
+        raise DataError(
+            "Some classifiers can't be asked together.",
+            problems=problems,
+            mend="Ask these by themselves. Together go classifiers on one base model, each fitted "
+            "for one question that is asked after the picture.",
+        )
+
+
+def _obstacles(
+    config: Mapping[str, Any], first: Mapping[str, Any], *, given: bool
+) -> Iterator[str]:
+    settings, base = config["settings"], config["base_model"]
+    if not given and [base[k] for k in _BASE] != [first["base_model"][k] for k in _BASE]:
+        yield f"is on the base model {base['name']!r}, the first on another"
+    if settings.get("resolution") != first["settings"].get("resolution"):
+        yield "sees pictures at another resolution than the first"
+    site = Site(config["site"]["kind"], config["site"]["position"])
+    order = settings.get("prompt_order", "picture-first")
+    yield from why_apart(config["form"], config["question"], order, site)
