@@ -165,7 +165,8 @@ def captured(
     with torch.cuda.graph(graph):
         given = call(taken)
 
-    def replayed(tensor: torch.Tensor) -> torch.Tensor:
+    def replayed(tensor: torch.Tensor, _owner: object = call) -> torch.Tensor:
+        # Whoever owns the weights stays alive as long as the graph that reads them.
         taken.copy_(tensor)
         graph.replay()
         return given

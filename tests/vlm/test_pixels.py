@@ -94,7 +94,10 @@ def test_a_panorama(size: tuple[int, int]) -> None:
     shown = [Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))]
     for name in ("exact", "no crop", "siglip"):
         expected, found = both(name, shown)
-        torch.testing.assert_close(found["pixel_values"], expected["pixel_values"])
+        # Sums over more than 32 pixels may be rounded to the next of 256 levels.
+        torch.testing.assert_close(
+            found["pixel_values"], expected["pixel_values"], atol=0.016, rtol=0
+        )
     preparer = pixel_preparer(SimpleNamespace(image_processor=PROCESSORS["qwen3-vl"]), "cpu")
     assert preparer is not None
     with pytest.raises(ValueError, match="aspect ratio"):

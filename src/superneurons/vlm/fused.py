@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import warnings
 from collections.abc import Callable, Iterator
 from types import FunctionType
@@ -22,8 +21,6 @@ __all__ = ["fused"]
 _T = TypeVar("_T")
 # Each shape of batch is compiled for itself; beyond the default of 8 it would not be any more.
 _MOST_SHAPES = 256
-# Stands for a tensor where there is none yet.
-_HOLE = "tensor"
 _METHODS: dict[type, tuple[str, ...]] = {
     TowerLayer: ("__call__",),
     Projection: ("__call__",),
@@ -92,10 +89,10 @@ class _Fusing:
 
     def _function(self, layer: Any, name: str) -> Callable[..., Any]:
         """A layer's method as a function of its tensors; the first layer stands for all."""
-        kind, empty = type(layer), _with(layer, itertools.repeat(_HOLE))
+        kind, made = type(layer), _maker(layer)
 
         def run(tensors: list[torch.Tensor], *given: Any) -> Any:
-            return getattr(kind, name)(_with(empty, iter(tensors)), *given)
+            return getattr(kind, name)(made(iter(tensors)), *given)
 
         # Compiled code is kept by code object: each layer kind and method gets one of its own.
         code = run.__code__.replace(co_name=f"{kind.__name__}_{name}")
@@ -126,17 +123,21 @@ def _tensors(part: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(getattr(part, field.name))
 
 
-def _with(part: Any, tensors: Iterator[Any]) -> Any:
-    """The same nested dataclasses with something else where tensors, or holes for them, are."""
-    if isinstance(part, torch.Tensor) or part is _HOLE:
-        return next(tensors)
+def _maker(part: Any) -> Callable[[Iterator[torch.Tensor]], Any]:
+    """What makes the same nested dataclasses of other tensors.
+
+    Each class stands in a closure of its own: that is where compilers can trace it from.
+    """
+    if isinstance(part, torch.Tensor):
+        return next
     if isinstance(part, tuple):
-        return tuple([_with(each, tensors) for each in part])
+        each = [_maker(element) for element in part]
+        return lambda tensors: tuple([make(tensors) for make in each])
     if dataclasses.is_dataclass(part):
-        fields = [_with(getattr(part, name), tensors) for name in part.__dataclass_fields__]
         kind: Any = type(part)
-        return kind(*fields)
-    return part
+        fields = [_maker(getattr(part, field.name)) for field in dataclasses.fields(part)]
+        return lambda tensors: kind(*[make(tensors) for make in fields])
+    return lambda _: part
 
 
 def _form(part: Any) -> Any:

@@ -203,11 +203,12 @@ class Lean:
             tokens = tuple(self.tower.tokens(grid) for grid in grids)
             return self.turn(hidden, three_axes(images, tokens))
         size = hidden.shape[1]
-        if size not in self._ropes:
-            if len(self._ropes) >= _MOST_ROPES:
-                self._ropes.clear()
-            self._ropes[size] = self.turn(hidden, torch.arange(size, device=hidden.device)[None])
-        return self._ropes[size]
+        rope = self._ropes.get(size)
+        if rope is None:
+            rope = self.turn(hidden, torch.arange(size, device=hidden.device)[None])
+            if len(self._ropes) < _MOST_ROPES:  # and never dropped: recorded graphs read them
+                self._ropes[size] = rope
+        return rope
 
     def advance(self, reached: Reached, layer: int, *, last: bool = False) -> Reached:
         """Run decoder layers up to ``layer``.

@@ -151,9 +151,9 @@ class Qwen3VLTower:
     def _places(self, grid: Grid) -> tuple[torch.Tensor, Rope]:
         found = self._known.get(grid)
         if found is None:
-            if len(self._known) >= _MOST_GRIDS:
-                self._known.clear()
-            self._known[grid] = found = self._new_places(grid)
+            found = self._new_places(grid)
+            if len(self._known) < _MOST_GRIDS:  # and never dropped: recorded graphs read them
+                self._known[grid] = found
         return found
 
     def _new_places(self, grid: Grid) -> tuple[torch.Tensor, Rope]:
