@@ -144,3 +144,110 @@ def test_records_without_options_are_refused_before_the_model_is_opened(
     done = run(command, tmp_path / "own", "-d", train, "-m", "/nowhere")
     assert (done.code, done.out) == (2, "")
     assert "24 of 24 records cannot be asked" in done.err
+
+
+@pytest.mark.parametrize("acceleration", ["off", "lean", "compiled"])
+def test_however_it_runs_the_answers_are_the_same(
+    run: Runner, clf: Path, test_file: Path, acceleration: str
+) -> None:
+    asked = ("predict", clf, "-d", test_file)
+    found = run(*asked, "--acceleration", acceleration).lines
+    for a, b in zip(found, run(*asked).lines, strict=True):
+        assert (a["id"], a["label"]) == (b["id"], b["label"])
+        assert a["confidence"] == pytest.approx(b["confidence"], abs=1e-3)
+
+
+def test_the_acceleration_asked_for_is_what_runs(
+    run: Runner, clf: Path, test_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from superneurons.vlm.early_exit import EarlyExit
+
+    asked: list[str] = []
+    begin = EarlyExit.__init__
+
+    def noted(self: EarlyExit, *given: Any, **options: Any) -> None:
+        asked.append(options["acceleration"])
+        begin(self, *given, **options)
+
+    monkeypatch.setattr(EarlyExit, "__init__", noted)
+    assert run("predict", clf, "-d", test_file, "--acceleration", "off").code == 0
+    assert asked == ["off"]
+
+
+@pytest.mark.parametrize("command", ["predict", "eval", "doctor"])
+def test_an_unknown_acceleration_is_refused_with_those_there_are(
+    run: Runner, clf: Path, command: str
+) -> None:
+    words = (clf, "-d", "x.jsonl") if command != "doctor" else ()
+    done = run(command, *words, "--acceleration", "warp")
+    assert (done.code, done.out) == (2, "")
+    assert "warp" in done.err
+    assert "graphs" in done.err
+
+
+@pytest.fixture
+def second(run: Runner, llava_path: Path, train: Path, tmp_path: Path) -> Path:
+    """A classifier for another question about the same pictures."""
+    rows = [json.loads(row) | {"question": "Dark?"} for row in train.read_text().splitlines()]
+    data = train.with_name("second.jsonl")
+    data.write_text("\n".join(map(json.dumps, rows)))
+    out = tmp_path / "second"
+    assert run("fit", "--model", llava_path, "--data", data, "--out", out).code == 0
+    return out
+
+
+def test_several_classifiers_answer_as_each_does_alone(
+    run: Runner, clf: Path, second: Path, test_file: Path
+) -> None:
+    pictures = [test_file.parent / f"{number}.png" for number in (0, 1, 2)]
+    done = run("predict", clf, second, *pictures)
+    assert done.code == 0, done.err
+    names = [str(clf), str(second)]
+    assert [line["classifier"] for line in done.lines] == names * 3
+    assert [line["id"] for line in done.lines] == [str(p) for p in pictures for _ in names]
+    for number, path in enumerate((clf, second)):
+        alone = run("predict", path, *pictures).lines
+        assert [a["label"] for a in alone] == [a["label"] for a in done.lines[number::2]]
+    rows = run("predict", clf, second, "--data", test_file, "--json")
+    assert len(rows.json) == 24
+
+
+def test_what_cannot_be_asked_together_is_said_before_the_model_is_opened(
+    run: Runner, clf: Path, llava_path: Path, train: Path, tmp_path: Path, test_file: Path
+) -> None:
+    tower = tmp_path / "tower"
+    assert run("fit", "-m", llava_path, "-d", train, "-o", tower, "--site", "vision").code == 0
+    done = run("predict", clf, tower, clf, "-d", test_file, "-m", "/nowhere")
+    assert (done.code, done.out) == (2, "")
+    assert "reads vision" in done.err
+    assert "named twice" in done.err
+
+
+def test_several_classifiers_ask_their_own_questions(
+    run: Runner, clf: Path, second: Path, test_file: Path
+) -> None:
+    done = run("predict", clf, second, "-d", test_file, "-q", "Is it red?")
+    assert (done.code, done.out) == (2, "")
+    assert "--question" in done.err
+
+
+def test_a_bad_picture_stops_several_before_the_model_is_opened(
+    run: Runner, clf: Path, second: Path
+) -> None:
+    done = run("predict", clf, second, "missing.png", "-m", "/nowhere")
+    assert (done.code, done.out) == (2, "")
+    assert "missing.png" in done.err
+
+
+def test_a_cascade_has_no_acceleration_and_no_company(
+    run: Runner, clf: Path, tmp_path: Path
+) -> None:
+    cascade = tmp_path / "cascade"
+    cascade.mkdir()
+    (cascade / "config.json").write_text('{"kind": "cascade", "format": 1}')
+    done = run("predict", cascade, "a.png", "--acceleration", "graphs")
+    assert (done.code, done.out) == (2, "")
+    assert "run as 'graphs'" in done.err
+    done = run("predict", clf, cascade, "a.png")
+    assert (done.code, done.out) == (2, "")
+    assert "holds a cascade" in done.err

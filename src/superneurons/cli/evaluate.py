@@ -24,6 +24,7 @@ def evaluate(
     rivals: Annotated[
         bool, typer.Option(help="Also run the whole base model, to compare with.")
     ] = True,
+    acceleration: options.Accelerated = "auto",
     batch_size: options.BatchSize = 8,
     device: options.Device = "auto",
     seed: options.Seed = 0,
@@ -41,8 +42,8 @@ def evaluate(
     records = read(data, question or config["question"])
     check_asked(records, config)
     fitted = SuperNeuronClassifier.from_pretrained(
-        classifier, model, whole=rivals, batch_size=batch_size, device=device,
-        trust_remote_code=trust_remote_code,
+        classifier, model, whole=rivals, acceleration=acceleration, batch_size=batch_size,
+        device=device, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     found = evaluate_classifier(fitted, records, rivals=rivals, seed=seed, steps=step)
     if as_json:

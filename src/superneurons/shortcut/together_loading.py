@@ -15,7 +15,7 @@ from superneurons.vlm.acceleration import Acceleration
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 
-__all__ = ["load_together"]
+__all__ = ["load_together", "refuse_apart"]
 
 # What makes a base model the same one, in the artefact's words.
 _BASE = ("name", "revision", "dtype")
@@ -51,8 +51,8 @@ def load_together(
     ModelError
         When the model can't be opened.
     """
-    configs = {str(directory): read_config(directory) for directory in directories}
-    _refuse(directories, configs, given=model is not None)
+    refuse_apart(directories, model_given=model is not None)
+    configs = _configs(directories)
     if not isinstance(model, VLM):
         model = _opened(configs, model, device, trust_remote_code)
     classifiers = {
@@ -73,13 +73,32 @@ def _opened(
     )
 
 
-def _refuse(
-    directories: Sequence[Path], configs: Mapping[str, Mapping[str, Any]], *, given: bool
-) -> None:
+def _configs(directories: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    return {str(directory): read_config(directory) for directory in directories}
+
+
+def refuse_apart(directories: Sequence[Path], *, model_given: bool = False) -> None:
+    """Refuse classifiers that can't be asked together, without opening a model.
+
+    Parameters
+    ----------
+    directories
+        As for :func:`load_together`.
+    model_given
+        Whether they will be put on a model that was named, whatever they name.
+
+    Raises
+    ------
+    ArtefactError
+        When one is damaged, or none.
+    DataError
+        When some can't be asked together; lists all of those, and why.
+    """
+    configs = _configs(directories)
     problems = [
         Problem(name, what)
         for name, config in configs.items()
-        for what in _obstacles(config, next(iter(configs.values())), given=given)
+        for what in _obstacles(config, next(iter(configs.values())), given=model_given)
     ]
     if len(configs) < len(directories):
         problems.append(Problem(", ".join(map(str, directories)), "one is named twice"))
