@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from pictures import bright_records
-from superneurons.evaluate.setting import setting_of
+from superneurons.evaluate.setting import early_exits, setting_of
+from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.vlm.model import VLM
 
 
@@ -13,3 +16,37 @@ def test_it_says_what_belongs_beside_a_figure(vlm: VLM) -> None:
     tokens = vlm.encode(bright_records(1)).tensors["attention_mask"].sum()
     assert setting["prompt_tokens"] == int(tokens)
     assert setting["timing"]["batch_size"] == 1
+
+
+def test_how_early_exits_ran_is_said_once_for_all_alike(llava: VLM) -> None:
+    def fitted(**params: str) -> SuperNeuronClassifier:
+        return SuperNeuronClassifier(llava, **params).fit(bright_records(24))  # type: ignore[arg-type]
+
+    two = [fitted(), fitted(site="vision")]
+    assert early_exits(two) == {
+        "early_exits": {
+            "path": "lean",
+            "reason": "graphs need a CUDA device, and the model is on cpu",
+        }
+    }
+    later = fitted(position="first_generated")
+    off = fitted(acceleration="off")
+    found = early_exits([*two, later, off])["early_exits"]
+    assert found["path"] == "lean, off"
+    assert found["reason"].endswith("; it was turned off")
+    assert early_exits([later]) == {}
+
+
+def test_a_pass_that_was_given_up_is_not_said_to_have_run(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = SuperNeuronClassifier(llava).fit(bright_records(24))
+    leave = classifier.early_exit()
+
+    def lacking(*_: object) -> None:
+        raise NotImplementedError("no such operation")
+
+    monkeypatch.setattr(leave, "_neurons", lacking)
+    with pytest.warns(UserWarning, match="no such operation"):
+        classifier.predict(bright_records(2))
+    assert early_exits([classifier])["early_exits"]["path"] == "off"

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from superneurons.shortcut import timing
 from superneurons.shortcut.timing import time_together
 
 
@@ -30,3 +31,14 @@ def test_few_rounds_are_enough(repeats: int) -> None:
     )
     assert found["a"].repeats == repeats
     assert told == list(range(1, repeats + 1))
+
+
+def test_on_a_gpu_every_round_s_inputs_are_met_before_the_clock_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timed: list[int] = []
+    met: list[int] = []
+    monkeypatch.setattr(timing, "_event_ms", lambda call, i: timed.append(i) or float(call(i)))
+    time_together({"a": lambda i: met.append(i) or 1.0}, repeats=3, device="cuda")
+    assert timed == [0, 1, 2]
+    assert met == [0, 1, 2, 0, 1, 2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from superneurons.cli.output import print_whole
 
@@ -117,7 +117,7 @@ def _print_notes(console: Console, found: Comparison) -> None:
     setting, rounds = found.setting, found.setting["timing"]["rounds"]
     times = (
         f" Times: medians of {rounds} rounds, one record at a time "
-        f"({setting['timing']['counted']})."
+        f"({setting['timing']['counted']}).{_early_exits(setting)}"
     )
     console.print(
         f"{setting['test_records']} test records; {setting['model']} with {setting['layers']} "
@@ -125,6 +125,13 @@ def _print_notes(console: Console, found: Comparison) -> None:
         f"{setting['prompt_tokens']} prompt tokens.{times if rounds else ''}",
         highlight=False,
     )
+
+
+def _early_exits(setting: dict[str, Any]) -> str:
+    found = setting.get("early_exits")
+    if found is None:
+        return ""
+    return f" Early exits: {found['path']}" + (f" ({found['reason']})." if found["reason"] else ".")
 
 
 def _scores(row: Row) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ from superneurons.evaluate.logit_answers import Answers
 from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.pool import Part, Pool, crossed_parts, two_parts
 from superneurons.evaluate.rivals import base_task, generated_labels, logits_of
-from superneurons.evaluate.setting import setting_of
+from superneurons.evaluate.setting import early_exits, setting_of
 from superneurons.shortcut.form import Form, as_asked
 from superneurons.shortcut.probing import ProbingSet, probing_set
 from superneurons.shortcut.timing import Timing, time_together
@@ -89,6 +89,8 @@ def compare(
     null = _fit_all(rows, entries, steps)
     timings = _timed(rows, repeats, steps, generate=generate) if repeats else {}
     setting = setting_of(vlm, contest.test, repeats, seed) | _searched(contest)
+    if timings:
+        setting |= early_exits(fit.classifier for fit in rows.fits)
     return rows.comparison(timings, setting | {"shuffles": shuffles}, null)
 
 

@@ -10,7 +10,7 @@ from superneurons.evaluate.null import chance_maximum
 from superneurons.evaluate.passes import Passes, Steps, run_passes, silent
 from superneurons.evaluate.rivals import majority_labels, text_only_labels
 from superneurons.evaluate.scoring import score_predictions, score_records
-from superneurons.evaluate.setting import setting_of
+from superneurons.evaluate.setting import early_exits, setting_of
 from superneurons.probes.registry import make_read_out
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.timing import Timing, time_together
@@ -82,6 +82,7 @@ def compare_depths(
         _row("Super Neurons, shuffled labels", null, passes, {}, seed),
     )
     setting = setting_of(vlm, test, repeats, seed) | _searched(passes)
+    setting |= early_exits(fitted.values())
     return Comparison(rows, setting, _chance(passes, first)), first
 
 
@@ -149,8 +150,7 @@ def _calls(
         return vlm.last_states(inputs, logits=True).logits
 
     def shortcut(classifier: SuperNeuronClassifier) -> Callable[[int], object]:
-        cut = classifier.truncated()
-        return lambda number: classifier.answer(cut, [passes.test[number % len(passes.test)]])
+        return lambda number: classifier.answer(vlm, [passes.test[number % len(passes.test)]])
 
     return {
         GENERATE: generate,

@@ -15,7 +15,7 @@ from superneurons.evaluate.comparison import FIRST_TOKEN, Comparison, Row
 from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.rivals import BaseTask, base_task, majority_labels, text_only_labels
 from superneurons.evaluate.scoring import score_predictions, score_records
-from superneurons.evaluate.setting import setting_of
+from superneurons.evaluate.setting import early_exits, setting_of
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.prediction import Prediction
 from superneurons.shortcut.timing import Timing, time_together
@@ -83,7 +83,8 @@ def evaluate_classifier(
     rows.append(Row(_OURS, ours, classifier.exit_layer_, len(classifier.neurons_), timings[_OURS]))
     predicted = [answer.label for answer in answers]
     null = {"balanced_accuracy_95_of_shuffled_labels": _null(truth, predicted, seed)}
-    return Comparison(tuple(rows), setting_of(classifier.vlm, records, repeats, seed), null)
+    setting = setting_of(classifier.vlm, records, repeats, seed) | early_exits([classifier])
+    return Comparison(tuple(rows), setting, null)
 
 
 @dataclass(frozen=True)
@@ -191,9 +192,9 @@ def _time(
     rivals: bool,
 ) -> dict[str, Timing]:
     vlm = classifier.whole() if rivals else classifier.vlm
-    cut, asked = classifier.truncated(), base.asked(records)
+    own, asked = classifier.vlm, base.asked(records)
     calls: dict[str, Callable[[int], object]] = {
-        _OURS: lambda i: classifier.answer(cut, [records[i % len(records)]])
+        _OURS: lambda i: classifier.answer(own, [records[i % len(records)]])
     }
     if rivals:
         calls[FIRST_TOKEN] = lambda i: vlm.last_states(

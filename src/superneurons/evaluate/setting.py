@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 
+from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
-__all__ = ["setting_of"]
+__all__ = ["early_exits", "setting_of"]
 
 
 def setting_of(vlm: VLM, test: Sequence[Record], repeats: int, seed: int) -> dict[str, Any]:
@@ -33,3 +34,20 @@ def setting_of(vlm: VLM, test: Sequence[Record], repeats: int, seed: int) -> dic
             "layers and read-out, for one record",
         },
     }
+
+
+def early_exits(classifiers: Iterable[SuperNeuronClassifier]) -> dict[str, dict[str, str]]:
+    """Return how classifiers were run up to their neurons, and why not faster, as JSON values.
+
+    Parameters
+    ----------
+    classifiers
+        Fitted ones that have answered: what was planned may turn out not to work. Those that read a
+        generated token have no early exit, and don't count.
+    """
+    leaves = [c.early_exit() for c in classifiers if c.site_.position != "first_generated"]
+    ways = dict.fromkeys((leave.path, leave.reason) for leave in leaves)
+    if not ways:
+        return {}
+    paths, reasons = ([*dict.fromkeys(filter(None, part))] for part in zip(*ways, strict=True))
+    return {"early_exits": {"path": ", ".join(paths), "reason": "; ".join(reasons)}}

@@ -42,8 +42,9 @@ def time_together(
 ) -> dict[str, Timing]:
     """Time calls in turn, A B C A B C …, so that they share what the machine does meanwhile.
 
-    Every call is warmed up once and told the number of the round, so that rounds can take
-    different inputs. On a GPU, times are between device events.
+    Every call is warmed up and told the number of the round, so that rounds can take different
+    inputs. On a GPU, times are between device events, and the warm-up takes the inputs of every
+    round: each shape is recorded as a graph when it is first met.
 
     Parameters
     ----------
@@ -56,9 +57,11 @@ def time_together(
     progress
         Told (rounds done, rounds in all).
     """
-    clock = _event_ms if torch.device(device).type == "cuda" else _wall_ms
+    on_gpu = torch.device(device).type == "cuda"
+    clock = _event_ms if on_gpu else _wall_ms
     for call in calls.values():
-        call(0)
+        for number in range(max(1, repeats) if on_gpu else 1):
+            call(number)
     spent: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(repeats):
         for name, call in calls.items():
