@@ -29,6 +29,13 @@ def test_the_table_is_whole(run: Runner, clf: Path, test_file: Path) -> None:
     assert "base model, first token" not in done.out
 
 
+def test_it_says_how_early_exits_ran(run: Runner, clf: Path, test_file: Path) -> None:
+    asked = ("eval", clf, "-d", test_file, "--no-rivals")
+    assert "Early exits: lean (graphs need a CUDA device" in " ".join(run(*asked).out.split())
+    off = run(*asked, "--acceleration", "off", "--json").json["setting"]["early_exits"]
+    assert off == {"path": "off", "reason": "it was turned off"}
+
+
 def test_records_without_labels_are_refused(
     run: Runner, clf: Path, test_file: Path, tmp_path: Path
 ) -> None:

@@ -24,6 +24,12 @@ def test_figures_stand_where_they_belong(capsys: pytest.CaptureFixture[str]) -> 
     }  # fmt: skip
     print_comparison(Comparison(rows, setting, {"chance_maximum": 0.61}))
     said = capsys.readouterr().out
+    assert "Early exits" not in said
+    for reason, end in (("", "graphs."), ("it is slow", "graphs (it is slow).")):
+        told = setting | {"early_exits": {"path": "graphs", "reason": reason}}
+        print_comparison(Comparison(rows, told, {}))
+        caption = " ".join(capsys.readouterr().out.split())
+        assert caption.endswith(f"(all of it). Early exits: {end}")
     ours = next(line for line in said.splitlines() if line.strip().startswith("Super Neurons"))
     assert ours.split()[2] == "95.0"
     assert ours.split()[-5:] == ["2", "5", "40", "10.0", "5.0"]

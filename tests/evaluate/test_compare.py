@@ -121,6 +121,7 @@ def test_without_test_records_each_is_answered_by_what_did_not_see_it(llava: VLM
     assert row.scores is not None
     assert row.scores.n == 40
     assert found.setting["parts"] == 4
+    assert found.setting["early_exits"]["path"] == "lean"
     # Labels that no picture explains can't be answered by what did not see them.
     rng = np.random.default_rng(0)
     random = [replace(r, label=str(rng.choice(["no", "yes"]))) for r in records]
