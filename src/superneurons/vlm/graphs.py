@@ -73,6 +73,8 @@ class Graphs:
         padded = (*pictures, *[1] * (wanted[0] - rows))
         key = (*wanted, padded, grids[0])
         with self._lock:
+            if self.reason:
+                return None
             recorded = self._kept.get(key)
             if recorded is None:
                 recorded = self._record(tensors, wanted, padded, grids)
