@@ -12,6 +12,7 @@ import torch
 
 from superneurons.errors import ModelError, ResourceError
 from superneurons.task.record import Record
+from superneurons.vlm import early_exit
 from superneurons.vlm.early_exit import EarlyExit
 from superneurons.vlm.graphs import AccelerationWarning
 from superneurons.vlm.model import VLM
@@ -256,11 +257,28 @@ def test_offloaded_weights_keep_the_plain_model(llava: VLM, records: list[Record
     torch.testing.assert_close(leave(inputs), EarlyExit(llava, LAYERS, COLUMNS)(inputs))
 
 
+@pytest.mark.parametrize(
+    ("path", "modes"),
+    [("graphs", []), ("compiled", [None]), ("tuned", ["max-autotune-no-cudagraphs"])],
+)
+def test_kernels_are_fused_or_searched_for_as_was_asked(
+    vlm: VLM, monkeypatch: pytest.MonkeyPatch, path: str, modes: list[str | None]
+) -> None:
+    found: list[str | None] = []
+
+    def fusing(lean: Any, *, mode: str | None = None) -> Any:
+        found.append(mode)
+        return lean
+
+    monkeypatch.setattr(early_exit, "fused", fusing)
+    monkeypatch.setattr(early_exit, "way_to_run", lambda *_: (path, ""))
+    assert EarlyExit(vlm, LAYERS, COLUMNS).path == path
+    assert found == modes
+
+
 def test_a_graph_that_cannot_be_recorded_is_said_once_and_answers_go_on(
     vlm: VLM, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from superneurons.vlm import early_exit
-
     if torch.cuda.is_available():
         pytest.skip("recording fails by itself only where there is no CUDA")
     inputs = vlm.encode(records[:3])

@@ -43,6 +43,12 @@ class Recorder:
         run, given, output = self.runs[-1]
         graph.replay = lambda: output.copy_(run(*given))
 
+    @contextmanager
+    def record_quietly(self, graph: Any, **_: Any) -> Iterator[None]:
+        """As a GPU does: what was recorded runs without the host saying anything again."""
+        yield
+        graph.replay = lambda: None
+
 
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
@@ -65,7 +71,7 @@ class Setup:
     def __init__(self, vlm: VLM, recorder: Recorder) -> None:
         leave, lean = EarlyExit(vlm, [2, 1, 2], [3, 0, 11], acceleration="lean"), lean_of(vlm)
         assert lean is not None
-        self.vlm, self.lean, self.plain = vlm, lean, leave
+        self.vlm, self.lean, self.plain, self.recorder = vlm, lean, leave, recorder
         run = recorder.watch(lambda *given: leave._neurons(lean, *given))
         self.graphs = Graphs(run, CPU)
 
@@ -164,6 +170,22 @@ def test_what_cannot_be_recorded_is_said_once_and_not_tried_again(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert setup.graphs(inputs.tensors, inputs.pictures, grids) is None
+
+
+def test_what_a_compiler_says_about_speed_is_not_passed_on(
+    setup: Setup, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hints(*_: Any) -> torch.Tensor:
+        warnings.warn("TensorFloat32 tensor cores are available but not enabled", stacklevel=1)
+        return torch.zeros(2, 3)
+
+    monkeypatch.setattr(setup.graphs, "_run", setup.recorder.watch(hints))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        graphs, inputs = setup.graphs, setup.vlm.encode(records[:2])
+        grids = setup.lean.tower.grids(inputs.tensors)
+        monkeypatch.setattr(torch.cuda, "graph", setup.recorder.record_quietly)
+        assert graphs(inputs.tensors, inputs.pictures, grids) is not None
 
 
 def test_too_little_memory_is_no_reason_to_run_without_graphs(

@@ -99,16 +99,9 @@ class Graphs:
         static = _static(tensors, wanted, len(grids), more)
         every = (*grids, *[grids[0]] * more)
         try:
-            side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-            side.wait_stream(torch.cuda.current_stream(self._device))
-            with torch.cuda.stream(side):
-                for _ in range(_WARM_UP):
-                    self._run(static, pictures, every)
-            torch.cuda.current_stream(self._device).wait_stream(side)
-            graph = torch.cuda.CUDAGraph()
-            # Other threads may prepare pictures on the device meanwhile; that must not end it.
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                output = self._run(static, pictures, every)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # compilers' hints aren't the user's to take
+                graph, output = self._captured(static, pictures, every)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # whatever keeps a pass from being recorded, it can still run
@@ -120,6 +113,21 @@ class Graphs:
             )
             return None
         return _Recorded(graph, static, output)
+
+    def _captured(
+        self, static: Mapping[str, torch.Tensor], pictures: tuple[int, ...], grids: _Grids
+    ) -> tuple[Any, torch.Tensor]:
+        side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UP):
+                self._run(static, pictures, grids)
+        torch.cuda.current_stream(self._device).wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads may prepare pictures on the device meanwhile; that must not end it.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            output = self._run(static, pictures, grids)
+        return graph, output
 
 
 def bucket(rows: int) -> int:
