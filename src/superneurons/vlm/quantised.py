@@ -20,7 +20,7 @@ _LARGEST = torch.finfo(_FORMAT).max
 _STEP = 16  # both sides of a matrix must be multiples of this
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class EightBit(Dense):
     """An affine map whose product is made of 8-bit numbers, one scale for each row and output.
 

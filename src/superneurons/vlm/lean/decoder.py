@@ -46,7 +46,7 @@ class Pending:
     keys: torch.Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class DecoderLayer:
     """One layer of a Llama- or Qwen-type decoder, over the weights of a ``transformers`` layer.
 

@@ -1,4 +1,8 @@
-"""Weights of a model as plain tensors, shared with it, in the layout that computes fastest."""
+"""Weights of a model as plain tensors, shared with it, in the layout that computes fastest.
+
+Layers and what they consist of aren't frozen, though nothing changes them: compilers make them anew
+of other tensors, and PyTorch 2.11 can't trace calls of frozen ones.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ class UnknownPartError(TypeError):
     """A module isn't the plain one that the lean pass computes; the full pass still can."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Dense:
     """An affine map.
 
@@ -59,7 +63,7 @@ class Dense:
         return F.linear(x, self.weight[chosen], None if self.bias is None else self.bias[chosen])
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Beside:
     """Several maps of the same input, computed as one where their weights lie side by side.
 
@@ -112,7 +116,7 @@ class Beside:
         return torch.split(self.packed(x), [len(part.weight) for part in self.parts], dim=-1)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class LayerNorm:
     """Normalisation to mean 0 and variance 1, then an affine map of each value."""
 
@@ -131,7 +135,7 @@ class LayerNorm:
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class RMSNorm:
     """Normalisation to mean square 1, then a factor for each value."""
 

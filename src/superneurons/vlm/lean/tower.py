@@ -77,7 +77,7 @@ class Tower(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class TowerLayer:
     """One layer of a vision tower: every patch of a picture sees every other.
 
@@ -104,7 +104,7 @@ class TowerLayer:
         return x + self.down(self.act(self.up(self.mlp_norm(x))))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Projection:
     """Two maps with a non-linearity between them."""
 
