@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from pictures import bright_records
-from superneurons.errors import DataError, ResourceError
+from superneurons.errors import DataError, ModelError, ResourceError
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.early_exit import EarlyExit
@@ -111,3 +112,50 @@ def test_what_was_said_about_memory_is_not_said_over(
     monkeypatch.setattr(EarlyExit, "__call__", full)
     with pytest.raises(ResourceError, match="12 GB"):
         list(fitted.answers(asked))
+
+
+def test_threads_share_one_classifier(fitted: SuperNeuronClassifier, asked: list[Record]) -> None:
+    expected = [(a.label, round(a.confidence, 3)) for a in fitted.answers(asked)]
+    fitted.forget()  # both threads begin with nothing made of the model
+    ready = threading.Barrier(2)
+
+    def run(_: int) -> list[tuple[str, float]]:
+        ready.wait(timeout=30)
+        return [(a.label, round(a.confidence, 3)) for a in fitted.answers(asked)]
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(run, range(2)))
+    for answers in found:
+        for (label, confidence), (own, sure) in zip(answers, expected, strict=True):
+            assert label == own
+            assert confidence == pytest.approx(sure, abs=2e-3)
+    assert not preparing()
+
+
+def test_one_early_exit_serves_until_the_model_or_the_way_to_run_changes(
+    vlm: VLM, asked: list[Record]
+) -> None:
+    classifier = SuperNeuronClassifier(vlm, acceleration="off").fit(bright_records(24))
+    leave = classifier.early_exit()
+    assert leave.path == "off"
+    classifier.predict(asked)
+    assert classifier.early_exit() is leave
+    classifier.set_params(acceleration="lean")
+    assert classifier.early_exit().path == "lean"
+    assert classifier.early_exit(vlm.truncated(classifier.exit_layer_)) is not leave
+    classifier.set_params(acceleration="warp")
+    with pytest.raises(ModelError, match="Unknown acceleration 'warp'"):
+        classifier.predict(asked)
+
+
+def test_whatever_runs_the_answers_are_the_same(vlm: VLM, asked: list[Record]) -> None:
+    classifier = SuperNeuronClassifier(vlm).fit(bright_records(40))
+    found = []
+    for acceleration in ("auto", "off", "lean"):
+        classifier.set_params(acceleration=acceleration)
+        found.append(classifier.predict_proba(asked))
+    assert abs(found[0] - found[1]).max() < 2e-3
+    assert abs(found[2] - found[1]).max() < 2e-3
+    cut = classifier.truncated()
+    alone = [answer.label for answer in classifier.answer(cut, asked)]
+    assert alone == classifier.predict(asked).tolist()
