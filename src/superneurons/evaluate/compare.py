@@ -89,8 +89,7 @@ def compare(
     null = _fit_all(rows, entries, steps)
     timings = _timed(rows, repeats, steps, generate=generate) if repeats else {}
     setting = setting_of(vlm, contest.test, repeats, seed) | _searched(contest)
-    if timings:
-        setting |= early_exits(fit.classifier for fit in rows.fits)
+    setting |= early_exits(fit.classifier for fit in rows.fits if timings)
     return rows.comparison(timings, setting | {"shuffles": shuffles}, null)
 
 
