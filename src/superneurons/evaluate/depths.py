@@ -81,13 +81,12 @@ def compare_depths(
         *(_row(name, classifier, passes, timings, seed) for name, classifier in fitted.items()),
         _row("Super Neurons, shuffled labels", null, passes, {}, seed),
     )
-    setting = setting_of(vlm, test, repeats, seed) | _searched(passes)
-    setting |= early_exits(fitted.values())
+    setting = setting_of(vlm, test, repeats, seed) | _searched(passes, fitted.values())
     return Comparison(rows, setting, _chance(passes, first)), first
 
 
-def _searched(passes: Passes) -> dict[str, int]:
-    return {
+def _searched(passes: Passes, fitted: Iterable[SuperNeuronClassifier]) -> dict[str, Any]:
+    return early_exits(fitted) | {
         "probing_records": len(passes.probe),
         "probing_questions": len(passes.probing.records),
         "neurons_searched": passes.captured.flat.shape[1],
