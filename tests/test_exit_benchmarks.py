@@ -289,11 +289,12 @@ def test_a_jpeg_is_prepared_as_the_processor_does(
     assert agreed["agree"] == 1
     vlm, shape = made("llava-tiny"), _shapes.SHAPES["llava-tiny"]
     ways, _ = jpeg_to_label.preparations(vlm, shape)
-    image = jpeg_to_label.decoded(jpeg_to_label.jpeg(5))
+    content = jpeg_to_label.jpeg(5)
+    image = jpeg_to_label.decoded(content)
     assert image.size == (jpeg_to_label.WIDTH, jpeg_to_label.HEIGHT)
     expected = vlm.encode([Record((image,), "x")]).tensors["pixel_values"]
     for prepare in ways.values():
-        torch.testing.assert_close(prepare(image), expected, rtol=0, atol=0.02)
+        torch.testing.assert_close(prepare(content), expected, rtol=0, atol=0.02)
 
 
 def test_probing_beside_bare_prefills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

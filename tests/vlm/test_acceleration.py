@@ -14,7 +14,7 @@ from superneurons.vlm.acceleration import (
     way_to_run,
 )
 
-FAST: list[Acceleration] = ["graphs", "compiled", "tuned", "fp8"]
+FAST: list[Acceleration] = ["graphs", "compiled", "fp8"]
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps", "xpu", "meta"])

@@ -257,23 +257,20 @@ def test_offloaded_weights_keep_the_plain_model(llava: VLM, records: list[Record
     torch.testing.assert_close(leave(inputs), EarlyExit(llava, LAYERS, COLUMNS)(inputs))
 
 
-@pytest.mark.parametrize(
-    ("path", "modes"),
-    [("graphs", []), ("compiled", [None]), ("tuned", ["max-autotune-no-cudagraphs"])],
-)
-def test_kernels_are_fused_or_searched_for_as_was_asked(
-    vlm: VLM, monkeypatch: pytest.MonkeyPatch, path: str, modes: list[str | None]
+@pytest.mark.parametrize(("path", "fuses"), [("graphs", 0), ("compiled", 1)])
+def test_kernels_are_fused_where_that_was_asked(
+    vlm: VLM, monkeypatch: pytest.MonkeyPatch, path: str, fuses: int
 ) -> None:
-    found: list[str | None] = []
+    found: list[Any] = []
 
-    def fusing(lean: Any, *, mode: str | None = None) -> Any:
-        found.append(mode)
+    def fusing(lean: Any) -> Any:
+        found.append(lean)
         return lean
 
     monkeypatch.setattr(early_exit, "fused", fusing)
     monkeypatch.setattr(early_exit, "way_to_run", lambda *_: (path, ""))
     assert EarlyExit(vlm, LAYERS, COLUMNS).path == path
-    assert found == modes
+    assert len(found) == fuses
 
 
 def test_a_graph_that_cannot_be_recorded_is_said_once_and_answers_go_on(

@@ -67,8 +67,7 @@ Accelerated: TypeAlias = Annotated[
     typer.Option(
         help="How early exits run. off: the plain model, cut off; lean: only what is read; graphs: "
         "that as CUDA graphs; compiled: with fused kernels, which takes a while to begin with; "
-        "tuned: the fastest of many, minutes for each shape; fp8: 8-bit products, less exact; "
-        "auto: graphs on a GPU, else lean."
+        "fp8: 8-bit products, less exact; auto: graphs on a GPU, else lean."
     ),
 ]
 Dtype: TypeAlias = Annotated[

@@ -74,7 +74,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         Directory to keep the probing activations in; an interrupted ``fit`` goes on from there.
     random_state : int
         Seed of everything that is drawn.
-    acceleration : {"auto", "off", "lean", "graphs", "compiled", "tuned", "fp8"}
+    acceleration : {"auto", "off", "lean", "graphs", "compiled", "fp8"}
         How an answer's early exit runs (:data:`~superneurons.vlm.acceleration.Acceleration`).
     dtype, device, revision, trust_remote_code
         As in :func:`~superneurons.vlm.opening.open_vlm`, when ``model`` is a name.

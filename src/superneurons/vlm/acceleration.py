@@ -11,16 +11,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ACCELERATIONS", "Acceleration", "check_acceleration", "way_to_run"]
 
-Acceleration: TypeAlias = Literal["auto", "off", "lean", "graphs", "compiled", "tuned", "fp8"]
+Acceleration: TypeAlias = Literal["auto", "off", "lean", "graphs", "compiled", "fp8"]
 """How an early exit runs.
 
 ``off``: the ``transformers`` model, cut off, with hooks. ``lean``: only what the neurons need, as
 plain operations. ``graphs``: the same, recorded as CUDA graphs for each shape of batch.
-``compiled``: the same with kernels fused by ``torch.compile``, which takes up to some minutes for
-the first batch. ``tuned``: the same with the fastest of many kernels, found by measuring, which
-takes minutes for each shape of batch. ``fp8``: the same as ``compiled`` with products in 8-bit
-floating point, which moves activations a little; for GPUs that have them, in large batches.
-``auto``: graphs on a CUDA device, else lean."""
+``compiled``: the same with kernels fused by ``torch.compile``, which takes some ten seconds for each
+shape. ``fp8``: the same as ``compiled`` with the tower's products in 8-bit floating point, which
+moves activations by some percent; for GPUs that have them, in large batches. ``auto``: graphs on a
+CUDA device, else lean."""
 
 ACCELERATIONS: tuple[Acceleration, ...] = get_args(Acceleration)
 

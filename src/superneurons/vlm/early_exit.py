@@ -31,7 +31,6 @@ __all__ = ["ACCELERATIONS", "Acceleration", "EarlyExit"]
 
 # Rounding differs between the ways to compute the same; 8 bits round more.
 _EIGHT_BIT_TOLERANCE = 0.5
-_TUNED = "max-autotune-no-cudagraphs"
 _COMPARED = 100_000
 
 
@@ -56,7 +55,7 @@ class EarlyExit:
 
     Attributes
     ----------
-    path : {"off", "lean", "graphs", "compiled", "tuned", "fp8"}
+    path : {"off", "lean", "graphs", "compiled", "fp8"}
         How it runs; may change with the first batch, where the way chosen turns out not to work.
     reason : str
         Why not faster.
@@ -215,7 +214,7 @@ class EarlyExit:
         assert self._lean is not None
         lean = eight_bit(self._lean) if self.path == "fp8" else self._lean
         if self.path != "graphs":
-            lean = fused(lean, mode=_TUNED if self.path == "tuned" else None)
+            lean = fused(lean)
 
         def run(
             tensors: Mapping[str, torch.Tensor], pictures: tuple[int, ...], grids: tuple[Grid, ...]

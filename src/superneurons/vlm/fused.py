@@ -21,6 +21,8 @@ __all__ = ["fused"]
 _T = TypeVar("_T")
 # Each shape of batch is compiled for itself; beyond the default of 8 it would not be any more.
 _MOST_SHAPES = 256
+# Products of odd sizes aren't padded: what they are padded and cut by are kernels of their own.
+_OPTIONS: dict[str, str | int | bool | Callable[..., Any]] = {"shape_padding": False}
 _METHODS: dict[type, tuple[str, ...]] = {
     TowerLayer: ("__call__",),
     Projection: ("__call__",),
@@ -28,7 +30,7 @@ _METHODS: dict[type, tuple[str, ...]] = {
 }
 
 
-def fused(lean: Lean, *, mode: str | None = None) -> Lean:
+def fused(lean: Lean) -> Lean:
     """Return the same pass with the kernels of its layers fused.
 
     What is compiled is a layer's method as a function of the layer's tensors, so that layers that
@@ -39,18 +41,15 @@ def fused(lean: Lean, *, mode: str | None = None) -> Lean:
     ----------
     lean
         The pass.
-    mode
-        As for ``torch.compile``.
     """
-    begin = _for_all_shapes(torch.compile(begun, dynamic=False, mode=mode))
-    return dataclasses.replace(_Fusing(mode).rebuilt(lean), begin=begin)
+    begin = _for_all_shapes(torch.compile(begun, dynamic=False, options=_OPTIONS))
+    return dataclasses.replace(_Fusing().rebuilt(lean), begin=begin)
 
 
 class _Fusing:
     """Rebuild a pass, with its layers replaced by ones that are compiled."""
 
-    def __init__(self, mode: str | None) -> None:
-        self._mode = mode
+    def __init__(self) -> None:
         self._functions: dict[Any, Callable[..., Any]] = {}
 
     def rebuilt(self, part: _T) -> _T:
@@ -97,7 +96,7 @@ class _Fusing:
         # Compiled code is kept by code object: each layer kind and method gets one of its own.
         code = run.__code__.replace(co_name=f"{kind.__name__}_{name}")
         own = FunctionType(code, run.__globals__, code.co_name, None, run.__closure__)
-        return _for_all_shapes(torch.compile(own, dynamic=False, mode=self._mode))
+        return _for_all_shapes(torch.compile(own, dynamic=False, options=_OPTIONS))
 
 
 def _for_all_shapes(function: Callable[..., Any]) -> Callable[..., Any]:

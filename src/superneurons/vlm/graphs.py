@@ -159,8 +159,6 @@ def _static(
         elif value.is_floating_point():
             each = len(value) // n_pictures
             static[name] = F.pad(value, (0, 0) * (value.ndim - 1) + (0, each * more))
-        elif name == "image_grid_thw":
-            static[name] = torch.cat([value, value[:1].expand(more, -1)])
     static["attention_mask"][:, 0] = 1
     return static
 
@@ -169,8 +167,9 @@ def _fill(static: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor
     rows, text = tensors["input_ids"].shape
     for name, target in static.items():
         value = tensors[name]
-        if name in _TEXT:
-            target[:rows].zero_()
-            target[:rows, :text].copy_(value, non_blocking=True)
-        else:
+        if name not in _TEXT:
             target[: len(value)].copy_(value, non_blocking=True)
+            continue
+        target[:rows, :text].copy_(value, non_blocking=True)
+        if text < target.shape[1]:
+            target[:rows, text:].zero_()
