@@ -75,14 +75,24 @@ def open_vlm(
     options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
     layers = check_depth(source, depth or 0)
     with _explained(source):
-        if depth is None or depth == layers:
-            model = _whole(source, family, number, where, options)
-        else:
-            model = _part(source, family, number, where, (depth, tower_layers))
-        model = moved(model.eval(), where, name)
+        part = None if depth in (None, layers) else (depth or 0, tower_layers)
+        model = moved(_loaded(source, family, number, where, part, options), where, name)
     processor = load_processor(source.path, family, source.config, **options)
     vlm = VLM(model, processor, family, name, n_layers=layers, revision=source.revision)
     return _checked(vlm, source.config, layers if depth is None else depth)
+
+
+def _loaded(
+    source: Source,
+    family: Family,
+    dtype: torch.dtype,
+    device: torch.device,
+    cut: tuple[int, int | None] | None,
+    options: Any,
+) -> Any:
+    if cut is None:
+        return _whole(source, family, dtype, device, options).eval()
+    return _part(source, family, dtype, device, cut).eval()
 
 
 def _whole(
