@@ -17,9 +17,9 @@ Acceleration: TypeAlias = Literal["auto", "off", "lean", "graphs", "compiled", "
 ``off``: the ``transformers`` model, cut off, with hooks. ``lean``: only what the neurons need, as
 plain operations. ``graphs``: the same, recorded as CUDA graphs for each shape of batch.
 ``compiled``: the same with kernels fused by ``torch.compile``, which takes about ten seconds for
-each shape. ``fp8``: the same as ``compiled`` with the tower's products in 8-bit floating point, which
-moves activations by some percent; for GPUs that have them, in large batches. ``auto``: graphs on a
-CUDA device, else lean."""
+each shape. ``fp8``: the same as ``compiled`` with the tower's products in 8-bit floating point,
+which moves activations by some percent; for GPUs that have them, in large batches. ``auto``: graphs
+on a CUDA device, else lean."""
 
 ACCELERATIONS: tuple[Acceleration, ...] = get_args(Acceleration)
 
