@@ -28,6 +28,7 @@ from _gpu import table, write
 HERE = Path(__file__).parent
 GENERATE, PREFILL = "x HF generate(1)", "x HF prefill"
 LLAVA = {"7b": "LLaVA-1.5-7B", "tiny": "tiny LLaVA"}
+THERE = "decoded there too"
 SMALL = ["--device", "cpu", "--repeats", "5", "--agree", "16"]
 
 Found = Mapping[str, Any]
@@ -199,11 +200,15 @@ def of_qwen(found: Found) -> Iterator[Line]:
 
 def of_jpeg(found: Found) -> Iterator[Line]:
     rows = found.get("times", [])
+    # Decoding on the GPU is not what the library does: it can't reach a goal for it.
+    there = [row for row in rows if row["side"].endswith(THERE)]
+    rows = [row for row in rows if row not in there]
     bases = sorted({name for row in rows for name in row if name.startswith("x HF")})
     for base in bases:
         what = f"JPEG to label, batch 1, {base.removeprefix('x ')} and generate(1) / ours"
         exact = best(rows, base, ("off", "lean", "graphs", "compiled"))
         yield at_least(f"{what}, exact", exact, base, 15)
+        yield at_least(f"{what}, {THERE}", best(there, base), base, None)
         yield at_least(f"{what}, with FP8", best(rows, base, ("fp8",)), base, None)
     for row in found.get("agreement", []):
         yield Line(f"labels, pictures prepared {row['way']} and by Pillow", "report",

@@ -85,11 +85,15 @@ def test_each_exit_of_qwen_has_a_goal_of_its_own() -> None:
 def test_a_jpeg_is_held_against_each_of_their_processors() -> None:
     times = [
         {"side": side, "ms": ms, "ran": ran, "x HF, Pillow": 60 / ms, "x HF, torchvision": 45 / ms}
-        for side, ms, ran in (("HF, Pillow", 60, "–"), ("ours, graphs, Pillow", 3.5, "graphs"))
+        for side, ms, ran in (
+            ("HF, Pillow", 60, "–"), ("ours, graphs, Pillow", 3.5, "graphs"),
+            ("ours, graphs, decoded there too", 1, "graphs"),
+        )
     ]  # fmt: skip
     agreement = [{"way": "on the device", "agree": 0.995, "records": 200}]
     lines = list(must_show.of_jpeg({"times": times, "agreement": agreement}))
     assert [line.met for line in lines if line.what.endswith("exact")] == [True, False]
+    assert {line.goal for line in lines if line.what.endswith("there too")} == {"report"}
     assert lines[-1].value == "99.5% of 200"
 
 
