@@ -13,6 +13,7 @@ from superneurons.errors import DataError
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.together import Together, _common
 from superneurons.task.record import Record
+from superneurons.vlm.graphs import AccelerationWarning
 from superneurons.vlm.model import VLM
 
 
@@ -78,6 +79,7 @@ def test_a_picture_is_looked_at_once_however_many_ask(
     classifiers: dict[str, SuperNeuronClassifier], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = Together(classifiers)
+    list(together.answers(bright_records(1)))  # the first record is also read alone
     looks = []
     tower = type(together._lean.tower)
     see = tower.see
@@ -132,6 +134,26 @@ def test_what_cannot_be_asked_together_is_named_with_every_reason(
     assert "more than one question" in found["varied"]
     with pytest.raises(DataError, match="No classifiers"):
         Together({})
+
+
+def test_a_shared_pass_that_reads_something_else_is_not_used(
+    classifiers: dict[str, SuperNeuronClassifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = bright_records(3, seed=3)
+    alone = {
+        name: classifier.predict(
+            [r.with_question(str(classifier.question_), None) for r in records]
+        )
+        for name, classifier in classifiers.items()
+    }
+    shared = Together._pass
+    monkeypatch.setattr(Together, "_pass", lambda *given: shared(*given) * 2)
+    together = Together(classifiers)
+    with pytest.warns(AccelerationWarning, match="answers by itself"):
+        found = list(together.answers(records))
+    found = [*found[:1], *list(together.answers(records))[1:]]  # and no second warning
+    for name, labels in alone.items():
+        assert [answers[name].label for answers in found] == labels.tolist()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

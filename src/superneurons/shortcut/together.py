@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from superneurons.shortcut.form import Form
 from superneurons.shortcut.prediction import Prediction
 from superneurons.task.record import Record
 from superneurons.vlm.acceleration import Acceleration, check_acceleration
-from superneurons.vlm.graphs import Graphs
+from superneurons.vlm.graphs import AccelerationWarning, Graphs
 from superneurons.vlm.lean.forest import Branch, Forest
 from superneurons.vlm.lean.opening import lean_of
 from superneurons.vlm.lean.passing import Lean
@@ -31,6 +32,8 @@ __all__ = ["Together", "why_apart"]
 
 # Pictures of other sizes begin another pass, and on a GPU each keeps graphs of its own.
 _MOST_STEMS = 8
+# Nine values of ten may differ by so much of their size: half precision rounds in another order.
+_MOST_APART, _LEAST = 0.25, 1e-6
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Together:
     Classifiers that ask the same question share the whole pass. Those that ask different ones
     share the vision tower, the projector and all that their prompts begin with, pictures included;
     each question then costs its own few tokens, up to its own exit layer. The answers are those
-    that each classifier gives alone, but for rounding.
+    that each classifier gives alone, but for rounding: the first record is also read alone, and
+    where that differs by more, each answers by itself from then on, with a warning.
 
     Parameters
     ----------
@@ -92,6 +96,7 @@ class Together:
         self._asked = _asked(self.classifiers)
         self._made: OrderedDict[int, tuple[Forest, Graphs | None]] = OrderedDict()
         self._suffixes: list[torch.Tensor] | None = None
+        self._apart: bool | None = None  # not known before the first answers
 
     def answers(
         self, records: Sequence[Record], *, batch_size: int = 8
@@ -121,6 +126,8 @@ class Together:
                 yield from found
 
     def _answered(self, records: Sequence[Record]) -> list[dict[str, Prediction]]:
+        if self._apart:
+            return self._each_alone(records)
         begun = time.perf_counter()
         asked = [record.with_question(self._asked.questions[0], None) for record in records]
         inputs = self.vlm.encode(asked, self._prompt)
@@ -130,6 +137,8 @@ class Together:
             # Pictures of several sizes don't stand at the same places.
             return [answers for record in records for answers in self._answered([record])]
         X = to_float16(self._pass(inputs, stems.pop(), grids, asked[0]))
+        if self._apart is None and self._differ(records[0], X[0]):
+            return self._each_alone(records)
         found = {
             name: self._of(name, records, X[:, columns])
             for name, columns in self._asked.columns.items()
@@ -139,6 +148,39 @@ class Together:
             {name: replace(answers[i], latency_ms=spent) for name, answers in found.items()}
             for i in range(len(records))
         ]
+
+    def _differ(self, record: Record, found: NDArray[np.float16]) -> bool:
+        """Whether the first or the deepest read something else of a record than they do alone.
+
+        If so, every classifier answers by itself from now on.
+        """
+        deepest = max(self.classifiers, key=lambda name: self.classifiers[name].exit_layer_)
+        for name in dict.fromkeys((next(iter(self.classifiers)), deepest)):
+            classifier = self.classifiers[name]
+            own = record.with_question(classifier.question_ or "", None)
+            alone = classifier.early_exit(self.vlm)(self.vlm.encode([own], self._prompt))
+            expected = to_float16(alone)[0].astype(np.float32)
+            gap = np.abs(found[self._asked.columns[name]].astype(np.float32) - expected)
+            scale = np.abs(expected) + np.abs(expected).mean()
+            if np.quantile(gap / np.maximum(scale, _LEAST), 0.9) > _MOST_APART:
+                self._apart = True
+                warnings.warn(
+                    f"{name!r} reads something else together with others than alone. Each "
+                    "classifier answers by itself instead, which is slower.",
+                    AccelerationWarning,
+                    stacklevel=5,
+                )
+                return True
+        self._apart = False
+        return False
+
+    def _each_alone(self, records: Sequence[Record]) -> list[dict[str, Prediction]]:
+        found: list[dict[str, Prediction]] = [{} for _ in records]
+        for name, classifier in self.classifiers.items():
+            own = [record.with_question(classifier.question_ or "", None) for record in records]
+            for place, answer in zip(found, classifier.answer(self.vlm, own), strict=True):
+                place[name] = answer
+        return found
 
     def _of(self, name: str, records: Sequence[Record], X: NDArray[np.float16]) -> list[Prediction]:
         classifier = self.classifiers[name]
