@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,22 +21,13 @@ from superneurons.shortcut.checks import check_shape, check_values
 from superneurons.shortcut.form import Form, answered, as_asked, questions_each
 from superneurons.shortcut.predicting import Predicting
 from superneurons.shortcut.prediction import Prediction
+from superneurons.shortcut.prepared import Prepared, prepared
 from superneurons.shortcut.reading import runs_for
 from superneurons.task.record import Record
 from superneurons.vlm.early_exit import Acceleration, EarlyExit
-from superneurons.vlm.model import VLM, Inputs
+from superneurons.vlm.model import VLM
 
 __all__ = ["Answering"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """Records, what is asked for them, that as model inputs, and how long it took to make them."""
-
-    records: Sequence[Record]
-    asked: Sequence[Record]
-    inputs: Inputs
-    seconds: float
 
 
 class Answering(OnBaseModel, Predicting):
@@ -83,22 +74,18 @@ class Answering(OnBaseModel, Predicting):
         vlm = self.vlm
         step = max(1, self.batch_size // questions_each(records, self.form_, self._labels))
         batches = [records[start : start + step] for start in range(0, len(records), step)]
-        with closing(ahead(batches, lambda batch: self._prepared(vlm, batch))) as prepared:
-            for batch in prepared:
+        with closing(ahead(batches, lambda batch: self._prepared(vlm, batch))) as batches_ahead:
+            for batch in batches_ahead:
                 yield from self._answered(vlm, batch)
 
     def answer(self, vlm: VLM, records: Sequence[Record]) -> list[Prediction]:
         """Answer one batch with a model that has ``exit_layer_`` layers or more."""
         return self._answered(vlm, self._prepared(vlm, records))
 
-    def _prepared(self, vlm: VLM, records: Sequence[Record]) -> _Prepared:
-        begun = time.perf_counter()
-        asked = self.asked(records)
-        with room_for(asked):
-            inputs = vlm.encode(asked, self.prompt)
-        return _Prepared(records, asked, inputs, time.perf_counter() - begun)
+    def _prepared(self, vlm: VLM, records: Sequence[Record]) -> Prepared:
+        return prepared(vlm, self.prompt, records, self.asked(records))
 
-    def _answered(self, vlm: VLM, batch: _Prepared) -> list[Prediction]:
+    def _answered(self, vlm: VLM, batch: Prepared) -> list[Prediction]:
         begun = time.perf_counter()
         with room_for(batch.asked):
             if self.site_.position == "first_generated":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,6 +35,7 @@ from superneurons.task.lettered import LETTERS
 from superneurons.task.unroll import NEGATIVE, POSITIVE
 
 if TYPE_CHECKING:
+    from superneurons.shortcut.base_model import OnBaseModel
     from superneurons.shortcut.classifier import SuperNeuronClassifier
     from superneurons.vlm.model import VLM
 
@@ -45,6 +46,7 @@ __all__ = [
     "read_config",
     "read_tensors",
     "save",
+    "unfitted",
     "write_artefact",
 ]
 
@@ -65,6 +67,7 @@ _SETTINGS = (
     "site",
 )
 
+_Estimator = TypeVar("_Estimator", bound="OnBaseModel")
 _Classifier = TypeVar("_Classifier", bound="SuperNeuronClassifier")
 
 
@@ -246,13 +249,7 @@ def load(
         When the model cannot be opened, or has fewer layers than the classifier runs.
     """
     config = read_config(directory)
-    base = config["base_model"]
-    settings = {name: config["settings"][name] for name in _SETTINGS if name in config["settings"]}
-    options = {"dtype": base["dtype"], "revision": base["revision"]} if model is None else {}
-    classifier = cls(
-        base["name"] if model is None else model,
-        **{**settings, **options, **params},
-    )
+    base, classifier = config["base_model"], unfitted(cls, config, _SETTINGS, model, params)
     classifier.site_ = _site(config["site"], directory / _CONFIG)
     _take_learnt(classifier, config, directory / _TENSORS)
     classifier.exit_layer_ = config["exit_layer"]
@@ -269,6 +266,35 @@ def load(
     refuse_mismatch(classifier.vlm, classifier.prompt, config, config["exit_layer"], **runs_too)
     _refuse_contradictions(classifier, config, directory)
     return classifier
+
+
+def unfitted(
+    cls: type[_Estimator],
+    config: Mapping[str, Any],
+    names: Collection[str],
+    model: VLM | str | None,
+    params: Mapping[str, Any],
+) -> _Estimator:
+    """Make an estimator with the parameters that an artefact keeps.
+
+    Parameters
+    ----------
+    cls
+        The class to make.
+    config
+        The artefact's configuration.
+    names
+        Parameters that are taken from its settings, where they are there.
+    model
+        The base model; by default the one the artefact names, at the same commit.
+    params
+        Parameters that win over those.
+    """
+    base, stored = config["base_model"], config["settings"]
+    settings = {name: stored[name] for name in names if name in stored}
+    options = {"dtype": base["dtype"], "revision": base["revision"]} if model is None else {}
+    named = base["name"] if model is None else model
+    return cls.from_model(named, **{**settings, **options, **params})
 
 
 def _take_learnt(classifier: SuperNeuronClassifier, config: Mapping[str, Any], path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
@@ -33,6 +33,11 @@ class OnBaseModel:
         prompt_order: PromptOrder
         resolution: int | None
         _vlm: VLM
+
+    @classmethod
+    def from_model(cls, model: VLM | str, **params: Any) -> Self:
+        """Return an unfitted estimator on a model; takes the constructor's parameters."""
+        return cls(model, **params)  # type: ignore[call-arg]  # estimators have constructors
 
     @property
     def vlm(self) -> VLM:

@@ -165,11 +165,6 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         self.revision = revision
         self.trust_remote_code = trust_remote_code
 
-    @classmethod
-    def from_model(cls, model: VLM | str, **params: Any) -> Self:
-        """Return an unfitted cascade on a model; takes the constructor's parameters."""
-        return cls(model, **params)
-
     def fit(
         self,
         records: Sequence[Record],

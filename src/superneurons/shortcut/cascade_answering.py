@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,22 +17,13 @@ from superneurons.shortcut.cascade_stages import Stage
 from superneurons.shortcut.form import Form, as_asked
 from superneurons.shortcut.predicting import Predicting
 from superneurons.shortcut.prediction import Prediction
+from superneurons.shortcut.prepared import Prepared, prepared
 from superneurons.task.record import Record
 from superneurons.vlm.answer import LabelWords, label_words
 from superneurons.vlm.lean.opening import lean_of, why_not_lean
-from superneurons.vlm.model import VLM, Inputs
+from superneurons.vlm.model import VLM
 
 __all__ = ["CascadeAnswering", "words_for"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """Records, what is asked for them, that as model inputs, and how long it took to make them."""
-
-    records: Sequence[Record]
-    asked: Sequence[Record]
-    inputs: Inputs
-    seconds: float
 
 
 class CascadeAnswering(OnBaseModel, Predicting):
@@ -86,18 +76,15 @@ class CascadeAnswering(OnBaseModel, Predicting):
         words = words_for(self.vlm, base.read_out.classes_.tolist()) if base.is_base else None
         step = self.batch_size
         batches = [records[start : start + step] for start in range(0, len(records), step)]
-        with closing(ahead(batches, self._prepared)) as prepared:
-            for batch in prepared:
+        with closing(ahead(batches, self._prepared)) as batches_ahead:
+            for batch in batches_ahead:
                 yield from self._answered(batch, words)
 
-    def _prepared(self, records: Sequence[Record]) -> _Prepared:
-        begun = time.perf_counter()
+    def _prepared(self, records: Sequence[Record]) -> Prepared:
         asked = as_asked(records, self.form_, self.classes_.tolist())
-        with room_for(asked):
-            inputs = self.vlm.encode(asked, self.prompt)
-        return _Prepared(records, asked, inputs, time.perf_counter() - begun)
+        return prepared(self.vlm, self.prompt, records, asked)
 
-    def _answered(self, batch: _Prepared, words: LabelWords | None) -> list[Prediction]:
+    def _answered(self, batch: Prepared, words: LabelWords | None) -> list[Prediction]:
         begun = time.perf_counter()
         with room_for(batch.asked):
             found = run_stages(
@@ -112,7 +99,7 @@ class CascadeAnswering(OnBaseModel, Predicting):
             for record, (number, (label, shares)) in zip(batch.records, found, strict=True)
         ]
 
-    def _way(self, batch: _Prepared) -> Way:
+    def _way(self, batch: Prepared) -> Way:
         lean = lean_of(self.vlm)
         if lean is None:
             return Anew(self.vlm, batch.asked, batch.inputs, self.prompt)

@@ -15,7 +15,13 @@ from superneurons.activations.site import Neuron
 from superneurons.errors import ArtefactError, Problem
 from superneurons.probes.base import ReadOutState
 from superneurons.probes.registry import READ_OUTS
-from superneurons.shortcut.artefact import check_output, read_any, read_tensors, write_artefact
+from superneurons.shortcut.artefact import (
+    check_output,
+    read_any,
+    read_tensors,
+    unfitted,
+    write_artefact,
+)
 from superneurons.shortcut.belonging import belongs_to, refuse_mismatch
 from superneurons.shortcut.card import cascade_card
 from superneurons.shortcut.cascade_fit import Verified
@@ -143,10 +149,7 @@ def load_cascade(
         When the model cannot be opened, or has fewer layers than the cascade runs.
     """
     config = read_cascade_config(directory)
-    base = config["base_model"]
-    settings = {name: config["settings"][name] for name in _SETTINGS if name in config["settings"]}
-    options = {"dtype": base["dtype"], "revision": base["revision"]} if model is None else {}
-    cascade = cls(base["name"] if model is None else model, **{**settings, **options, **params})
+    cascade = unfitted(cls, config, _SETTINGS, model, params)
     cascade.stages_ = _stages(config, read_tensors(directory), directory)
     cascade.costs_ = tuple(config["costs"])
     cascade.form_, cascade.question_ = config["form"], config["question"]
