@@ -225,7 +225,7 @@ def build(
     seed: int = 0,
 ) -> VLM:
     """Make a random model of a shape on the device."""
-    family = family_of(shape.config.model_type)
+    family = family_of(shape.config)
     with _made_on(device, dtype):
         model = getattr(transformers, family.model_class)(shape.config)
     model.tie_weights()

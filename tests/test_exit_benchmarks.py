@@ -57,7 +57,7 @@ def tiny(request: pytest.FixtureRequest) -> tuple[VLM, _shapes.Shape]:
 def test_shapes_are_those_of_the_models(name: str, parameters: float, tokens: int) -> None:
     shape = _shapes.SHAPES[name]
     with torch.device("meta"):
-        family = _shapes.family_of(shape.config.model_type)
+        family = _shapes.family_of(shape.config)
         model = getattr(transformers, family.model_class)(shape.config)
     model.tie_weights()
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(parameters, rel=1e-3)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from superneurons.vlm import exit_report, opening, verify
+from superneurons.vlm.family import families
 from superneurons.vlm.memory import weights_of
 from superneurons.vlm.verify import Check
 
@@ -44,7 +45,7 @@ def test_it_says_how_an_early_exit_would_run(run: Runner, model_path: Path) -> N
 def test_of_a_family_without_a_lean_pass_it_says_so(
     run: Runner, llava_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    family = replace(opening.family_of("llava"), lean_tower=None)
+    family = replace(families()["llava"][0], lean_tower=None)
     monkeypatch.setattr(opening, "family_of", lambda _: family)
     done = run("doctor", "--model", llava_path)
     assert done.code == 0, done.err

@@ -28,7 +28,7 @@ from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm import source
 from superneurons.vlm.answer import generate_answers
-from superneurons.vlm.family import family_of
+from superneurons.vlm.family import families
 from superneurons.vlm.fingerprint import fingerprint
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
@@ -399,7 +399,7 @@ def test_other_language_models_in_a_family_can_be_cut(text: type) -> None:
     )  # fmt: skip
     whole = LlavaForConditionalGeneration(config)
     tensors = {name: value for name, value in whole.state_dict().items() if "lm_head" not in name}
-    model, report = first_layers(config, family_of("llava"), 2, tensors, torch.float32)
+    model, report = first_layers(config, families()["llava"][0], 2, tensors, torch.float32)
     assert not report["missing_keys"]
     assert len(model.get_submodule("model.language_model.layers")) == 2
     assert config.text_config.num_hidden_layers == 3

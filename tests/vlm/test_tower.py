@@ -18,7 +18,7 @@ from transformers import (
 
 from superneurons.errors import ModelError
 from superneurons.task.record import Record
-from superneurons.vlm.family import family_of
+from superneurons.vlm.family import families
 from superneurons.vlm.model import VLM
 from superneurons.vlm.tower import (
     check_tower,
@@ -30,7 +30,7 @@ from superneurons.vlm.tower import (
     without_decoder,
 )
 
-LLAVA = family_of("llava")
+LLAVA = families()["llava"][0]
 
 
 def reading(llava: VLM, features: int | list[int], layers: int = 4) -> VLM:

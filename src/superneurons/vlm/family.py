@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -14,10 +14,25 @@ from torch import nn
 from superneurons.errors import ModelError
 from superneurons.vlm.lean.tower import Tower
 
-__all__ = ["Family", "PicturePatches", "PictureTokens", "families", "family_of", "part"]
+__all__ = [
+    "Family",
+    "PicturePatches",
+    "PictureTokens",
+    "ProcessorLoader",
+    "RecordTiles",
+    "families",
+    "family_of",
+    "part",
+]
 
 PicturePatches: TypeAlias = Callable[[Mapping[str, Any]], list[int]]
 """model inputs -> patches of each picture."""
+
+RecordTiles: TypeAlias = Callable[[Mapping[str, Any], Any, Sequence[int]], list[int]]
+"""(model inputs, the model's configuration, pictures of each record) -> tiles of each record."""
+
+ProcessorLoader: TypeAlias = Callable[..., Any]
+"""(path, **options of ``from_pretrained``) -> a processor."""
 
 PictureTokens: TypeAlias = Callable[[Mapping[str, Any], int, Any], int]
 """(image-processor output, picture number, image processor) -> placeholder tokens it takes."""
@@ -35,25 +50,45 @@ class Family:
         The ``config.model_type`` values that belong to it.
     model_class
         The class in ``transformers`` that loads it.
-    trunk
-        Everything but the language-model head.
+    tower_types
+        The ``config.vision_config.model_type`` values that belong to it; any, by default. Families
+        that name theirs come first.
     vision, projector
         The vision tower, and what takes its output into the language model's space.
+    trunk
+        Everything but the language-model head.
     decoder
         The language model; ``decoder.layers`` are its decoder layers.
+    processor
+        What turns pictures and text into model inputs: the name of its class in ``transformers``,
+        of which what is for videos is left out, or what loads it. ``transformers`` chooses, by
+        default.
+    picture_mark
+        What stands for one picture in a prompt's text; by default the processor's ``image_token``.
+    template
+        How models that come without a chat template are asked: see
+        :class:`superneurons.vlm.prompt.Prompt`.
     picture_tokens
-        Set when pictures and text are prepared apart (the family's own processor would also
-        demand a video backend): how many placeholder tokens one picture takes.
+        How many placeholder tokens one picture takes, where that depends on its size.
     picture_patches
         Set when the vision tower puts the patches of all pictures in one row: how many each has.
-    tower_count
-        The setting of ``vision_config`` that counts the layers of the vision tower.
+    record_tiles
+        Set when the vision tower sees a picture as several tiles: how many those of each record
+        are.
+    tower_count, tower_width
+        The settings of ``vision_config`` that say how many layers the vision tower has and how wide
+        they are. No count: its layers are no sites, and it is never cut.
     tower_features
         The setting that says which of their states the projector reads, as an index or several;
         by default it reads the last.
     mlp_output, heads_output
         Within a decoder layer, the modules whose inputs are the MLP neurons and the attention
         heads, side by side.
+    lacks
+        Kinds of sites that it doesn't have: ``mlp`` where experts take turns, ``heads`` where not
+        all layers have attention, ``vision`` where the tower isn't one list of layers.
+    resizable
+        Whether pictures can be seen at another size than the model was trained at.
     lean_tower
         Set when the family's passes are known well enough to stop anywhere (:mod:`vlm.lean`): what
         makes its vision tower of the model. Without it, the layer read runs as a whole.
@@ -64,14 +99,22 @@ class Family:
     model_class: str
     vision: tuple[str, ...]
     projector: tuple[str, ...]
+    tower_types: tuple[str, ...] = ()
     trunk: str = "model"
     decoder: str = "model.language_model"
+    processor: str | ProcessorLoader = "AutoProcessor"
+    picture_mark: str | None = None
+    template: str | None = None
     picture_tokens: PictureTokens | None = None
     picture_patches: PicturePatches | None = None
-    tower_count: str = "num_hidden_layers"
+    record_tiles: RecordTiles | None = None
+    tower_count: str | None = "num_hidden_layers"
+    tower_width: str = "hidden_size"
     tower_features: str | None = None
     mlp_output: str = "mlp.down_proj"
     heads_output: str = "self_attn.o_proj"
+    lacks: tuple[str, ...] = ()
+    resizable: bool = True
     lean_tower: Callable[[nn.Module], Tower] | None = None
 
     @property
@@ -86,24 +129,34 @@ class Family:
 
 
 @cache
-def families() -> Mapping[str, Family]:
-    """Every known family by ``model_type``: one module of ``vlm.families`` for each.
+def families() -> Mapping[str, tuple[Family, ...]]:
+    """Every known family by ``model_type``: the ``FAMILIES`` of each module of ``vlm.families``.
 
     Examples
     --------
-    >>> sorted(families())[:1]
-    ['llava']
+    >>> families()["llava"][0].name
+    'LLaVA-1.5'
     """
     package = import_module("superneurons.vlm.families")
     found: Iterable[Family] = (
-        import_module(f"{package.__name__}.{module.name}").FAMILY
+        family
         for module in iter_modules(package.__path__)
+        for family in import_module(f"{package.__name__}.{module.name}").FAMILIES
     )
-    return {model_type: family for family in found for model_type in family.model_types}
+    by_type: dict[str, list[Family]] = {}
+    for family in sorted(found, key=lambda family: not family.tower_types):
+        for model_type in family.model_types:
+            by_type.setdefault(model_type, []).append(family)
+    return {model_type: tuple(members) for model_type, members in by_type.items()}
 
 
-def family_of(model_type: str) -> Family:
-    """Return the family of a ``config.model_type``.
+def family_of(config: Any) -> Family:
+    """Return the family of a model.
+
+    Parameters
+    ----------
+    config
+        The model's configuration.
 
     Raises
     ------
@@ -111,14 +164,16 @@ def family_of(model_type: str) -> Family:
         When the family is not known, with those that are.
     """
     known = families()
-    if model_type not in known:
-        raise ModelError(
-            f"Models of type {model_type!r} are not supported.",
-            where="config.json: model_type",
-            mend=f"Use one of: {', '.join(sorted(known))}; or describe the family in "
-            "superneurons/vlm/families/.",
-        )
-    return known[model_type]
+    tower = getattr(getattr(config, "vision_config", None), "model_type", None)
+    for family in known.get(config.model_type, ()):
+        if not family.tower_types or tower in family.tower_types:
+            return family
+    raise ModelError(
+        f"Models of type {config.model_type!r} are not supported.",
+        where="config.json: model_type",
+        mend=f"Use one of: {', '.join(sorted(known))}; or describe the family in "
+        "superneurons/vlm/families/.",
+    )
 
 
 def part(model: nn.Module, path: str, *, family: str) -> nn.Module:

@@ -16,9 +16,16 @@ from superneurons.task.record import Record
 from superneurons.vlm.family import Family, part
 from superneurons.vlm.inputs import TEXT_INPUTS, Inputs, LastStates
 from superneurons.vlm.patches import patch_averages
-from superneurons.vlm.pixels_processor import Preparation, processor_on
+from superneurons.vlm.pixels_processor import (
+    Opener,
+    Preparation,
+    check_preparation,
+    opener_on,
+    processor_on,
+)
 from superneurons.vlm.positions import PromptPosition, Read, reads_at
 from superneurons.vlm.prompt import Prompt, adds_special_tokens
+from superneurons.vlm.refusal import taken_or_refused
 from superneurons.vlm.resolution import at_resolution, resolution_of
 from superneurons.vlm.taps import PICTURE_KINDS, Kind, head_dim, recording, shape_of
 from superneurons.vlm.tower import (
@@ -56,7 +63,13 @@ class VLM:
         Decoder layers of the whole model, also when fewer are kept.
     preparation
         Where pictures are prepared: on the model's ``device``, by its ``processor``; ``auto``: on a
-        GPU, where that is known to give the same.
+        GPU, where that is known to give the same; ``jpeg``: on the device, and JPEG files are
+        decoded there too, whose pixels differ a little from Pillow's.
+
+    Raises
+    ------
+    ModelError
+        When there is no such preparation.
     """
 
     model: nn.Module
@@ -68,6 +81,9 @@ class VLM:
     preparation: Preparation = "auto"
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _encoding: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_preparation(self.preparation)
 
     def __repr__(self) -> str:
         kept = "" if self.depth == self.n_layers else f", first {self.depth} kept"
@@ -147,9 +163,13 @@ class VLM:
         """
         read = layers_read(self._config, self.family)
         if tower_layers is None:
-            tower_layers = min(read, self.shape("vision")[0])
+            tower_layers = min(read, self._tower_depth)
         model = cut_tower(self.model, self.family, tower_layers)
         return replace(self, model=without_decoder(model, self.family))
+
+    @property
+    def _tower_depth(self) -> int:
+        return len(tower_layers(self.model, self.family))
 
     @property
     def resolution(self) -> int:
@@ -220,53 +240,56 @@ class VLM:
         prompt = prompt or Prompt()
         self._refuse_picture_marks(records)
         texts = [prompt.render(self.processor, r.question, len(r.images)) for r in records]
-        images = [[open_image(image) for image in record.images] for record in records]
-        prepare = self._encoder()
-        try:
+        prepare, opened = self._encoder()
+        images = [[opened(image) for image in record.images] for record in records]
+
+        def prepared(rows: slice) -> Any:
             with self._encoding:  # a tokenizer can be asked by one thread at a time
-                batch = prepare(
-                    images=images,
-                    text=texts,
+                return prepare(
+                    images=images[rows],
+                    text=texts[rows],
                     padding=True,
                     padding_side=padding_side,
                     add_special_tokens=adds_special_tokens(self.processor, texts[0]),
                     return_tensors="pt",
                 )
-        except ValueError as error:
-            raise DataError(
-                f"The model's processor refuses a picture or question: {error}",
-                where=f"records {records[0].id or 0} … {records[-1].id or len(records) - 1}",
-                mend="Change that picture or question, or leave its record out.",
-            ) from error
+
+        batch = taken_or_refused(prepared, records, images)
         mask = batch["attention_mask"]
         positions = torch.arange(mask.shape[1]).expand_as(mask)
         last = (positions * mask).argmax(dim=1)
         tensors = {name: self._to_device(value) for name, value in batch.items()}
         return Inputs(tensors, last, tuple(len(record.images) for record in records))
 
-    def _encoder(self) -> Any:
-        """The processor, or one that gives the same with pictures prepared on the device."""
+    def _encoder(self) -> tuple[Any, Opener]:
+        """The processor, or one that prepares pictures on the device; and what opens them."""
         place = self.device.type if self.preparation == "auto" else self.preparation
-        if place not in ("cuda", "device"):
-            return self.processor
+        if place not in ("cuda", "device", "jpeg"):
+            return self.processor, open_image
         mark = str(self.processor.tokenizer.convert_ids_to_tokens(self._config.image_token_id))
         found = processor_on(self.device, self.processor, self.family, mark)
-        return found.processor or self.processor
+        there = place == "jpeg"
+        opened = opener_on(self.device, self.processor, found) if there else open_image
+        return found.processor or self.processor, opened
 
     def _refuse_picture_marks(self, records: Sequence[Record]) -> None:
         """A mark for a picture within a question would take the place of a picture."""
         number = self._config.image_token_id
-        mark = str(self.processor.tokenizer.convert_ids_to_tokens(number))
+        named = (self.family.picture_mark, getattr(self.processor, "image_token", None))
+        piece = str(self.processor.tokenizer.convert_ids_to_tokens(number))
+        marks = dict.fromkeys(mark for mark in (piece, *named) if mark)
         problems = [
             Problem(record.id or f"record {index}", f"the question holds {mark!r}")
             for index, record in enumerate(records)
+            for mark in marks
             if mark in record.question
         ]
         if problems:
             raise DataError(
                 "Some questions hold the model's own mark for a picture.",
                 problems=problems,
-                mend=f"Leave {mark!r} out: the pictures are put before or after the question.",
+                mend=f"Leave {' and '.join(map(repr, marks))} out: the pictures are put before or "
+                "after the question.",
             )
 
     def _to_device(self, value: torch.Tensor) -> torch.Tensor:
@@ -326,7 +349,9 @@ class VLM:
                 where=", ".join(kinds),
                 mend="Open the model with as many layers as are read (depth), or with all.",
             )
-        there, read = self.shape("vision")[0], layers_read(self._config, self.family)
+        for kind in kinds:
+            self.shape(kind)
+        there, read = self._tower_depth, layers_read(self._config, self.family)
         if there < read and set(kinds) != {"vision"}:
             raise ModelError(
                 f"A vision tower cut off after layer {there} has no site but its own layers: the "

@@ -70,14 +70,14 @@ def open_vlm(
     """
     where = _device(device)
     source = locate(name, revision=revision, trust_remote_code=trust_remote_code)
-    family = family_of(source.config.model_type)
+    family = family_of(source.config)
     number = _dtype(dtype, where, source.config)
     options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
     layers = check_depth(source, depth or 0)
     with _explained(source):
         part = None if depth in (None, layers) else (depth or 0, tower_layers)
         model = moved(_loaded(source, family, number, where, part, options), where, name)
-    processor = load_processor(source.path, family, source.config, **options)
+    processor = load_processor(source.path, family, **options)
     vlm = VLM(model, processor, family, name, n_layers=layers, revision=source.revision)
     return _checked(vlm, source.config, layers if depth is None else depth)
 

@@ -20,7 +20,7 @@ from torch import nn
 from superneurons.errors import ModelError
 from superneurons.vlm.family import Family, part
 from superneurons.vlm.source import Source, fetch, weight_map
-from superneurons.vlm.tower import check_tower, count_from_first, layers_read
+from superneurons.vlm.tower import check_tower, count_from_first, layers_read, tower_count
 
 __all__ = ["check_depth", "first_layers", "map_tensors", "tower_kept"]
 
@@ -64,7 +64,7 @@ def tower_kept(config: Any, family: Family, depth: int, asked: int | None = None
     ModelError
         When the tower has fewer layers than asked for, or the decoder needs more.
     """
-    whole = int(getattr(config.vision_config, family.tower_count))
+    whole = tower_count(config, family)
     read = min(layers_read(config, family), whole)
     if asked is None:
         return read if depth else whole
@@ -130,7 +130,7 @@ def _keeper(family: Family, depth: int, tower: int | None) -> Callable[[str], bo
     last = re.compile(rf"{decoder}{re.escape(family.norm.rpartition('.')[2])}\.|(?:^|\.)lm_head\.")
 
     roots = "|".join(re.escape(path.rpartition(".")[2]) for path in family.vision)
-    seeing = re.compile(rf"(?:^|\.)(?:{roots})\.(?:\w+\.)*?(?:layers|blocks)\.(\d+)\.")
+    seeing = re.compile(rf"(?:^|\.)(?:{roots})\.(?:\w+\.)*?(?:layers|layer|blocks)\.(\d+)\.")
 
     def kept(name: str) -> bool:
         if found := seeing.search(name):
@@ -174,7 +174,7 @@ def first_layers(
     """
     import transformers
 
-    whole = int(getattr(config.vision_config, family.tower_count))
+    whole = tower_count(config, family)
     config = _shortened(config, family, depth, whole if tower is None else tower)
     with torch.device("meta"):
         model = getattr(transformers, family.model_class)(config)
@@ -192,14 +192,16 @@ def first_layers(
             setattr(model, name, None)  # the head
     model.set_submodule(family.trunk, trunk)
     model.set_submodule(family.norm, nn.Identity())
-    setattr(model.config.vision_config, family.tower_count, whole)
+    if family.tower_count is not None:
+        setattr(model.config.vision_config, family.tower_count, whole)
     return model.eval(), report
 
 
 def _shortened(config: Any, family: Family, depth: int, tower: int) -> Any:
     config = copy.deepcopy(config)
     count_from_first(config, family)
-    setattr(config.vision_config, family.tower_count, tower)
+    if family.tower_count is not None:
+        setattr(config.vision_config, family.tower_count, tower)
     text = config.get_text_config()
     if getattr(text, "layer_types", None):
         text.layer_types = text.layer_types[:depth]

@@ -30,9 +30,12 @@ def patch_averages(
     tensors
         What its ``forward`` takes.
     pictures
-        How many pictures each record has.
+        How many pictures each record has; where the tower sees them as tiles, all tiles of a record
+        count alike.
     """
     patches = None if family.picture_patches is None else family.picture_patches(tensors)
+    if family.record_tiles is not None:
+        pictures = family.record_tiles(tensors, cast(Any, model).config, pictures)
     return {
         kind: partial(
             patch_average,

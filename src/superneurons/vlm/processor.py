@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import torch
 from PIL.Image import Image
 
 from superneurons.errors import ModelError
-from superneurons.vlm.family import Family, PictureTokens
+from superneurons.vlm.family import Family, PictureTokens, ProcessorLoader
 
 __all__ = ["PictureProcessor", "load_processor", "processor_settings"]
 
@@ -22,7 +23,7 @@ _SETTINGS = (
 
 
 class PictureProcessor:
-    """An image processor and a tokenizer side by side, for families whose processor wants video.
+    """An image processor and a tokenizer side by side, with pictures prepared in another way.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ class PictureProcessor:
         return head + "".join(self._placeholder * next(counts) + tail for tail in tails)
 
 
-def load_processor(path: str, family: Family, config: Any, **options: Any) -> Any:
+def load_processor(path: str, family: Family, **options: Any) -> Any:
     """Load what turns pictures and text into model inputs.
 
     Pictures are always prepared by the Pillow image processors, so that an answer does not depend
@@ -95,21 +96,10 @@ def load_processor(path: str, family: Family, config: Any, **options: Any) -> An
     Raises
     ------
     ModelError
-        When the checkpoint has no processor, or no chat template.
+        When the checkpoint has no processor.
     """
-    import transformers
-
     try:
-        if family.picture_tokens is None:
-            processor = transformers.AutoProcessor.from_pretrained(path, backend="pil", **options)
-        else:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
-            processor = PictureProcessor(
-                transformers.AutoImageProcessor.from_pretrained(path, backend="pil", **options),
-                tokenizer,
-                placeholder=tokenizer.convert_ids_to_tokens(config.image_token_id),
-                picture_tokens=family.picture_tokens,
-            )
+        processor = _loader(family)(path, backend="pil", **options)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
             f"The processor of {path!r} cannot be loaded: {error}",
@@ -117,13 +107,30 @@ def load_processor(path: str, family: Family, config: Any, **options: Any) -> An
             mend="Keep preprocessor_config.json, the tokenizer files and the chat template "
             "beside the weights (processor.save_pretrained).",
         ) from error
-    if not (processor.chat_template or processor.tokenizer.chat_template):
-        raise ModelError(
-            f"{path!r} has no chat template.",
-            where=f"{path}: chat_template.jinja",
-            mend="Use an instruction-tuned model, or add its chat template.",
-        )
     return _with_padding(processor)
+
+
+def _loader(family: Family) -> ProcessorLoader:
+    if callable(family.processor):
+        return family.processor
+    import transformers
+
+    named = getattr(transformers, family.processor)
+    if family.processor == "AutoProcessor":
+        return cast(ProcessorLoader, named.from_pretrained)
+    return cast(ProcessorLoader, _without_video(named).from_pretrained)
+
+
+@cache
+def _without_video(processor: type[Any]) -> type[Any]:
+    """The class without its part for videos, which torchvision would have to be installed for."""
+    whole = processor.get_attributes()
+
+    def get_attributes(_: type[Any]) -> list[str]:
+        return [name for name in whole if name != "video_processor"]
+
+    body = {"get_attributes": classmethod(get_attributes), "__module__": processor.__module__}
+    return type(processor.__name__, (processor,), body)
 
 
 def _with_padding(processor: Any) -> Any:

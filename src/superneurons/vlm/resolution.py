@@ -73,13 +73,16 @@ def resized(positions: torch.Tensor, side: int) -> torch.Tensor:
 def resolution_of(model: nn.Module, processor: Any, family: Family) -> int:
     """Return the side of the square that pictures are seen as, in pixels.
 
-    Where pictures keep their shape, it is the side of a square of the largest size allowed.
+    Where pictures keep their shape, it is the side of a square of the largest size allowed; where
+    they are seen as tiles, that of one tile (0: not known).
 
     Raises
     ------
     ModelError
         When the vision tower is of a type that isn't known.
     """
+    if not family.resizable:
+        return _tile_side(model)
     if _keeps_shapes(family):
         return math.isqrt(int(processor.image_processor.size["longest_edge"]))
     return int(_embeddings(model, family)[1].image_size)
@@ -99,6 +102,14 @@ def at_resolution(
     ModelError
         When the model cannot see pictures of that size; lists every problem.
     """
+    if not family.resizable:
+        if pixels == _tile_side(model):
+            return model, processor
+        raise ModelError(
+            f"How models of family {family.name} see pictures at another size is not known.",
+            where="resolution",
+            mend="Leave the resolution as it is.",
+        )
     own = getattr(processor, "native_pictures", processor.image_processor)
     problems = [] if type(pixels) is int and pixels > 0 else ["no whole number of at least 1"]
     if not problems:
@@ -118,6 +129,13 @@ def at_resolution(
     native = _native_side(model, family)
     scaled = {name: _scaled(own.to_dict().get(name), pixels / native) for name in _SIZES}
     return _resized_tower(model, family, pixels), _with_sizes(processor, own, scaled)
+
+
+def _tile_side(model: nn.Module) -> int:
+    """What one pass of the tower is made for."""
+    config = cast(Any, model).config.vision_config
+    sides = getattr(config, "image_size", 0)
+    return int(sides if isinstance(sides, int) else max(sides))
 
 
 def _keeps_shapes(family: Family) -> bool:

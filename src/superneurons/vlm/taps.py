@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 import torch
 from torch import nn
 
+from superneurons.errors import ModelError
 from superneurons.vlm.family import Family, part
 from superneurons.vlm.positions import PromptPosition, Read
 from superneurons.vlm.tower import tower_layers
@@ -49,10 +50,18 @@ def shape_of(model: nn.Module, family: Family, kind: Kind) -> tuple[int, int]:
     ModelError
         When the model has no such part.
     """
+    if kind in family.lacks:
+        there = [other for other in KINDS if other not in family.lacks]
+        raise ModelError(
+            f"Models of family {family.name} have no site {kind}.",
+            where=kind,
+            mend=f"Read one of: {', '.join(there)}.",
+        )
     config = cast(Any, model).config
     hidden = int(cast(Any, model).get_input_embeddings().weight.shape[1])
     if kind == "vision":
-        return len(tower_layers(model, family)), int(config.vision_config.hidden_size)
+        width = int(getattr(config.vision_config, family.tower_width))
+        return len(tower_layers(model, family)), width
     if kind == "projector":
         return 1, hidden
     modules = [tap.module for tap in _taps(model, family, kind)]

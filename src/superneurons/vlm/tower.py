@@ -21,19 +21,29 @@ __all__ = [
     "layers_read",
     "reconfigured",
     "stopping_after",
+    "tower_count",
     "tower_layers",
     "without_decoder",
 ]
 
 
+def tower_count(config: Any, family: Family) -> int:
+    """Return how many layers the whole vision tower has; 0 where they can't be told apart."""
+    if family.tower_count is None:
+        return 0
+    return int(getattr(config.vision_config, family.tower_count))
+
+
 def tower_layers(model: nn.Module, family: Family) -> nn.ModuleList:
-    """Return the layers of the vision tower.
+    """Return the layers of the vision tower; none where they can't be told apart.
 
     Raises
     ------
     ModelError
         When the tower has no list of layers.
     """
+    if family.tower_count is None:
+        return nn.ModuleList()
     return cast(nn.ModuleList, model.get_submodule(_path(model, family)))
 
 
@@ -67,7 +77,7 @@ def layers_read(config: Any, family: Family) -> int:
 
 def _features(config: Any, family: Family) -> list[int]:
     """The states that the projector reads; 0 is what goes into the first layer."""
-    whole = int(getattr(config.vision_config, family.tower_count))
+    whole = tower_count(config, family)
     given = getattr(config, family.tower_features) if family.tower_features else whole
     numbers = [given] if isinstance(given, int) else list(given)
     return [number if number >= 0 else whole + 1 + number for number in numbers]

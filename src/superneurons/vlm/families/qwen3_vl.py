@@ -7,12 +7,13 @@ position is what the layer returned.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from superneurons.vlm.family import Family
 from superneurons.vlm.lean.qwen3_vl import Qwen3VLTower
 
-__all__ = ["FAMILY"]
+__all__ = ["FAMILIES"]
 
 
 def _picture_tokens(pixels: Mapping[str, Any], number: int, image_processor: Any) -> int:
@@ -24,14 +25,27 @@ def _picture_patches(tensors: Mapping[str, Any]) -> list[int]:
     return [int(grid.prod()) for grid in tensors["image_grid_thw"]]
 
 
-FAMILY = Family(
+_DENSE = Family(
     name="Qwen3-VL",
     model_types=("qwen3_vl",),
     model_class="Qwen3VLForConditionalGeneration",
     vision=("model.visual",),
     projector=("model.visual.merger",),
     tower_count="depth",
+    processor="Qwen3VLProcessor",
+    picture_mark="<|vision_start|><|image_pad|><|vision_end|>",
     picture_tokens=_picture_tokens,
     picture_patches=_picture_patches,
     lean_tower=Qwen3VLTower.of,
+)
+FAMILIES = (
+    _DENSE,
+    replace(
+        _DENSE,
+        name="Qwen3-VL-MoE",
+        model_types=("qwen3_vl_moe",),
+        model_class="Qwen3VLMoeForConditionalGeneration",
+        lacks=("mlp",),
+        lean_tower=None,
+    ),
 )
