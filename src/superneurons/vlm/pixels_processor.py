@@ -4,23 +4,47 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
-from weakref import WeakKeyDictionary
+from functools import partial
+from typing import Any, Literal, TypeAlias, get_args
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import torch
 from PIL import Image
 
+from superneurons.errors import ModelError
+from superneurons.task.images import open_image
+from superneurons.task.record import ImageSource
 from superneurons.vlm.family import Family
-from superneurons.vlm.pixels import PixelPreparer, pixel_preparer, why_not
+from superneurons.vlm.graphs import AccelerationWarning
+from superneurons.vlm.jpeg import opened_on
+from superneurons.vlm.pixels import Picture, PixelPreparer, pixel_preparer, why_not
 from superneurons.vlm.processor import PictureProcessor
 
-__all__ = ["OnDevice", "Preparation", "processor_on"]
+__all__ = [
+    "PREPARATIONS",
+    "OnDevice",
+    "Opener",
+    "Preparation",
+    "check_preparation",
+    "opener_on",
+    "processor_on",
+]
 
-Preparation: TypeAlias = Literal["auto", "device", "processor"]
-"""Where pictures are prepared: see :class:`superneurons.vlm.model.VLM`."""
+Preparation: TypeAlias = Literal["auto", "device", "processor", "jpeg"]
+"""Where pictures are prepared.
+
+``processor``: by the model's own processor, on the CPU. ``device``: opened by Pillow, then prepared
+on the model's device, where that is known to give the same. ``jpeg``: the same, and JPEG files are
+decoded there too, which doesn't quite give the same (:mod:`superneurons.vlm.jpeg`). ``auto``:
+``device`` on a CUDA device, else ``processor``."""
+
+PREPARATIONS: tuple[Preparation, ...] = get_args(Preparation)
+
+Opener: TypeAlias = Callable[[ImageSource], Picture]
+"""Opens a picture for a processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +64,56 @@ class OnDevice:
 
 
 _known: WeakKeyDictionary[Any, dict[str, OnDevice]] = WeakKeyDictionary()
+_warned: WeakSet[Any] = WeakSet()
 _lock = threading.Lock()
+
+
+def check_preparation(preparation: str) -> None:
+    """Refuse a way to prepare pictures that there isn't.
+
+    Raises
+    ------
+    ModelError
+        Names those that there are.
+    """
+    if preparation not in PREPARATIONS:
+        raise ModelError(
+            f"Unknown preparation {preparation!r}.",
+            where="preparation",
+            mend=f"Use one of: {', '.join(PREPARATIONS)}.",
+        )
+
+
+def opener_on(device: torch.device, processor: Any, found: OnDevice) -> Opener:
+    """Return what opens pictures where JPEG files are to be decoded on a device.
+
+    Parameters
+    ----------
+    device
+        Where the model is.
+    processor
+        The model's own.
+    found
+        What :func:`processor_on` returned for it: the model's own takes pictures of Pillow only.
+
+    Warns
+    -----
+    AccelerationWarning
+        Once for a processor, when Pillow decodes because nothing prepares pictures on the device.
+    """
+    if found.processor is not None:
+        return partial(opened_on, device=device)
+    with _lock:
+        first = processor not in _warned
+        _warned.add(processor)
+    if first:
+        warnings.warn(
+            "JPEG files are decoded by Pillow, which takes longer: pictures are not prepared on "
+            f"{device}, since {found.reason}.",
+            AccelerationWarning,
+            stacklevel=2,
+        )
+    return open_image
 
 
 def processor_on(device: torch.device, processor: Any, family: Family, mark: str) -> OnDevice:
