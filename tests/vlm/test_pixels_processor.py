@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import gc
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,20 @@ import torch
 from PIL import Image
 
 from devices import DEVICES
+from jpegs import Decoder, install, jpeg_of, picture
+from superneurons.errors import DataError, ModelError
+from superneurons.task.images import embedded_image
+from superneurons.task.record import Record
 from superneurons.vlm import pixels_processor
+from superneurons.vlm.graphs import AccelerationWarning
 from superneurons.vlm.model import VLM
-from superneurons.vlm.pixels import PixelPreparer
-from superneurons.vlm.pixels_processor import OnDevice, processor_on
+from superneurons.vlm.pixels import PixelPreparer, pixel_preparer
+from superneurons.vlm.pixels_processor import (
+    PREPARATIONS,
+    OnDevice,
+    Preparation,
+    processor_on,
+)
 
 CPU = torch.device("cpu")
 
@@ -127,3 +139,128 @@ def test_another_text_is_refused(vlm: VLM) -> None:
     processor.__class__ = Wordy
     with pytest.warns(RuntimeWarning, match="differs"):
         assert on(vlm, processor).processor is None
+
+
+@pytest.mark.parametrize("preparation", PREPARATIONS)
+def test_what_there_is_can_be_asked_for(vlm: VLM, preparation: Preparation) -> None:
+    assert replace(vlm, preparation=preparation).preparation == preparation
+
+
+def test_an_unknown_preparation_is_refused_with_those_there_are(vlm: VLM) -> None:
+    with pytest.raises(ModelError, match="Unknown preparation 'jpg'") as said:
+        replace(vlm, preparation="jpg")  # type: ignore[arg-type]
+    assert str(said.value).endswith("Use one of: auto, device, processor, jpeg.")
+
+
+def mixed(folder: Path) -> list[Record]:
+    """Pictures in files and in memory, JPEGs and others, two in one record."""
+    files = {
+        "plain.jpg": jpeg_of(),
+        "grey.jpg": jpeg_of(picture(40, 56, "L")),
+        "cmyk.jpg": jpeg_of(picture(40, 56, "CMYK")),
+        "other.jpg": jpeg_of(picture(30, 44)),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    picture(31, 31).save(folder / "a.png")
+    shown: list[tuple[Path | Image.Image, ...]] = [
+        *((folder / name,) for name in (*files, "a.png")),
+        (embedded_image(files["plain.jpg"]), folder / "other.jpg"),
+        (picture(22, 60),),
+    ]
+    return [Record(pictures, f"Is it number {i}?") for i, pictures in enumerate(shown)]
+
+
+@pytest.mark.parametrize("off", [0, 1])
+def test_jpegs_decoded_there_are_prepared_there(
+    vlm: VLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off: int
+) -> None:
+    decoder = Decoder(off)
+    install(monkeypatch, decoder)
+    by_pillow = replace(vlm, preparation="device").encode(mixed(tmp_path))
+    assert decoder.given == []
+    found = replace(vlm, preparation="jpeg").encode(mixed(tmp_path))
+    plain = [tmp_path / name for name in ("plain.jpg", "grey.jpg", "other.jpg")]
+    contents = [path.read_bytes() for path in plain]
+    assert decoder.given[2:] == [*contents, contents[0], contents[2]]  # after two made up
+    assert found.pictures == by_pillow.pictures
+    assert found.tensors.keys() == by_pillow.tensors.keys()
+    moved = 0.0
+    for name, wanted in by_pillow.tensors.items():
+        if name == "pixel_values":
+            moved = float((found.tensors[name] - wanted).max())
+        else:
+            assert torch.equal(found.tensors[name], wanted)
+    preparer = pixel_preparer(vlm.processor, CPU)
+    assert preparer is not None
+    assert moved == pytest.approx(off * preparer.level, rel=1e-3)
+
+
+@pytest.mark.parametrize("preparation", ["auto", "processor", "device"])
+def test_nothing_else_decodes_there(
+    vlm: VLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preparation: Preparation
+) -> None:
+    decoder = Decoder()
+    install(monkeypatch, decoder)
+    replace(vlm, preparation=preparation).encode(mixed(tmp_path))
+    assert decoder.given == []
+
+
+def test_without_a_decoder_there_pictures_are_prepared_as_on_the_device(
+    vlm: VLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, None)
+    expected = replace(vlm, preparation="device").encode(mixed(tmp_path))
+    there = replace(vlm, preparation="jpeg")
+    with pytest.warns(AccelerationWarning, match="torchvision can't be imported") as said:
+        found = [there.encode(mixed(tmp_path)) for _ in range(2)]
+    assert len(said) == 1
+    for inputs in found:
+        assert all(torch.equal(inputs.tensors[n], value) for n, value in expected.tensors.items())
+
+
+def test_where_nothing_prepares_on_the_device_pillow_decodes_with_one_warning(
+    vlm: VLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = Decoder()
+    install(monkeypatch, decoder)
+    processor = own(vlm)
+    processor.image_processor.resample = 0
+    unknown = replace(vlm, processor=processor, preparation="jpeg")
+    with pytest.warns(
+        AccelerationWarning, match=r"not prepared on cpu, since .* not known"
+    ) as said:
+        found = [unknown.encode(mixed(tmp_path)) for _ in range(2)]
+    assert len(said) == 1
+    assert decoder.given == []
+    expected = replace(unknown, preparation="processor").encode(mixed(tmp_path))
+    for inputs in found:
+        assert all(torch.equal(inputs.tensors[n], value) for n, value in expected.tensors.items())
+
+
+@pytest.mark.parametrize("name", ["missing.jpg", "short.jpg"])
+def test_a_bad_jpeg_is_refused_the_same_wherever_it_is_decoded(
+    llava: VLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    install(monkeypatch, Decoder())
+    (tmp_path / "short.jpg").write_bytes(jpeg_of()[:-99])
+    record = Record((tmp_path / name,), "What is it?")
+    said = []
+    for preparation in ("processor", "jpeg"):
+        with pytest.raises(DataError) as error:
+            replace(llava, preparation=preparation).encode([record])
+        said.append(str(error.value))
+    assert said[0] == said[1]
+    assert name in said[0]
+
+
+def test_a_jpeg_that_the_processor_refuses_is_refused_with_its_size(
+    vlm: VLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if vlm.family.picture_tokens is None:
+        pytest.skip("its pictures all get one size")
+    install(monkeypatch, Decoder())
+    (tmp_path / "narrow.jpg").write_bytes(jpeg_of(picture(300, 1)))
+    asked = [Record((picture(),), "One?"), Record((tmp_path / "narrow.jpg",), "Two?")]
+    with pytest.raises(DataError, match="aspect ratio"):
+        replace(vlm, preparation="jpeg").encode(asked)
