@@ -91,7 +91,7 @@ def save_llava(path: Path, *, seed: int = 0, layers: int = LAYERS) -> Path:
         num_additional_image_tokens=1,
         chat_template=words.chat_template,
     )
-    return _save(LlavaForConditionalGeneration(config), processor, path, seed)
+    return save(LlavaForConditionalGeneration(config), processor, path, seed)
 
 
 def save_qwen3_vl(path: Path, *, seed: int = 0, layers: int = LAYERS) -> Path:
@@ -111,20 +111,32 @@ def save_qwen3_vl(path: Path, *, seed: int = 0, layers: int = LAYERS) -> Path:
             "patch_size": 4, "spatial_merge_size": 2, "out_hidden_size": HIDDEN,
             "num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1],
         },
-        image_token_id=words.convert_tokens_to_ids("<|image_pad|>"),
-        video_token_id=words.convert_tokens_to_ids("<|video_pad|>"),
-        vision_start_token_id=words.convert_tokens_to_ids("<|vision_start|>"),
-        vision_end_token_id=words.convert_tokens_to_ids("<|vision_end|>"),
-    )  # fmt: skip
-    pictures = Qwen2VLImageProcessorPil(
-        patch_size=4, merge_size=2, temporal_patch_size=2,
-        size={"shortest_edge": 16 * 16, "longest_edge": 32 * 32},
+        **qwen_tokens(words),
     )  # fmt: skip
     words.save_pretrained(path)
-    return _save(Qwen3VLForConditionalGeneration(config), pictures, path, seed)
+    return save(Qwen3VLForConditionalGeneration(config), qwen_pictures(), path, seed)
 
 
-def _save(model: Any, processor: Any, path: Path, seed: int) -> Path:
+def qwen_tokens(words: PreTrainedTokenizerFast) -> dict[str, int]:
+    """The ids of a Qwen configuration."""
+    return {
+        "image_token_id": words.convert_tokens_to_ids("<|image_pad|>"),
+        "video_token_id": words.convert_tokens_to_ids("<|video_pad|>"),
+        "vision_start_token_id": words.convert_tokens_to_ids("<|vision_start|>"),
+        "vision_end_token_id": words.convert_tokens_to_ids("<|vision_end|>"),
+    }
+
+
+def qwen_pictures(merge: int = 2) -> Qwen2VLImageProcessorPil:
+    """Pictures in patches of 4, of 16 to 32 pixels per side."""
+    return Qwen2VLImageProcessorPil(
+        patch_size=4, merge_size=merge, temporal_patch_size=2,
+        size={"shortest_edge": 16 * 16, "longest_edge": 32 * 32},
+    )  # fmt: skip
+
+
+def save(model: Any, processor: Any, path: Path, seed: int = 0) -> Path:
+    """Fill a model with random numbers, and write it and its processor."""
     _seed(model, seed)
     model.generation_config.eos_token_id = SPECIAL.index("<|im_end|>")
     model.generation_config.pad_token_id = SPECIAL.index("<pad>")

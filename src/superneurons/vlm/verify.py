@@ -65,7 +65,8 @@ def verify(vlm: VLM) -> list[Check]:
     ]
     alone = vlm.last_states(vlm.encode([short]))
     both = _residual(full.residual[:1])
-    sites = [_site(vlm, short, kind) for kind in KINDS if kind != "residual"]
+    there = [kind for kind in KINDS if kind != "residual" and kind not in vlm.family.lacks]
+    sites = [_site(vlm, short, kind) for kind in there]
     checks += [_same("batch size", both, alone), _head(vlm, full), *sites]
     return [*checks, *_lean(vlm, inputs)]
 
