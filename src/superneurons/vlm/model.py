@@ -239,7 +239,10 @@ class VLM:
         """
         prompt = prompt or Prompt()
         self._refuse_picture_marks(records)
-        texts = [prompt.render(self.processor, r.question, len(r.images)) for r in records]
+        texts = [
+            prompt.render(self.processor, r.question, len(r.images), family=self.family)
+            for r in records
+        ]
         prepare, opened = self._encoder()
         images = [[opened(image) for image in record.images] for record in records]
 
