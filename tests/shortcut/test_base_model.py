@@ -8,6 +8,7 @@ from pictures import bright_records
 from superneurons.errors import ModelError
 from superneurons.shortcut.base_model import OnBaseModel
 from superneurons.vlm.model import VLM
+from superneurons.vlm.preparation import Preparation
 from superneurons.vlm.prompt import Prompt
 
 
@@ -18,6 +19,7 @@ class Estimator(OnBaseModel):
         self.resolution = None
         self.dtype, self.device, self.revision = "float32", "cpu", None
         self.trust_remote_code = False
+        self.preparation: Preparation = "auto"
 
 
 def test_a_model_is_opened_once_and_as_deep_as_needed(llava_path: Path) -> None:
@@ -34,6 +36,18 @@ def test_a_model_is_opened_once_and_as_deep_as_needed(llava_path: Path) -> None:
 def test_an_open_model_is_taken_as_it_is(llava: VLM) -> None:
     estimator = Estimator(llava)
     assert estimator.vlm is estimator.open(1) is estimator.whole() is llava
+
+
+def test_pictures_are_prepared_where_it_was_asked_for(llava_path: Path) -> None:
+    estimator = Estimator(str(llava_path))
+    assert estimator.open(1).preparation == "auto"
+    estimator.preparation = "jpeg"
+    estimator.resolution = 16
+    assert estimator.open(1).preparation == estimator.vlm.preparation == "jpeg"
+    assert estimator.vlm.truncated(1).preparation == "jpeg"
+    estimator.preparation = "jpg"  # type: ignore[assignment]
+    with pytest.raises(ModelError, match="Unknown preparation 'jpg'"):
+        estimator.open(1)
 
 
 def test_more_layers_than_there_are_cannot_be_opened(llava_path: Path) -> None:

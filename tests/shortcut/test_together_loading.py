@@ -71,6 +71,16 @@ def test_the_model_may_be_elsewhere_or_open(
         assert [{n: a.label for n, a in x.items()} for x in found] == expected
 
 
+def test_pictures_are_prepared_where_it_was_asked_for(pair: list[Path]) -> None:
+    together = load_together(pair, device="cpu", preparation="device")
+    assert together.vlm.preparation == "device"
+    expected = load_together(pair, device="cpu", preparation="processor")
+    assert expected.vlm.preparation == "processor"
+    records = bright_records(3, seed=2)
+    for found, wanted in zip(together.answers(records), expected.answers(records), strict=True):
+        assert {n: a.label for n, a in found.items()} == {n: a.label for n, a in wanted.items()}
+
+
 def test_what_cannot_go_together_is_named_with_every_reason_before_the_model_is_opened(
     pair: list[Path], vlm: VLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

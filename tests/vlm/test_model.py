@@ -16,7 +16,7 @@ from PIL import Image
 from superneurons.errors import DataError, ModelError
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
-from superneurons.vlm.pixels_processor import Preparation
+from superneurons.vlm.preparation import Preparation
 from superneurons.vlm.prompt import Prompt
 
 

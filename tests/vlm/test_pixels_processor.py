@@ -20,12 +20,8 @@ from superneurons.vlm import pixels_processor
 from superneurons.vlm.graphs import AccelerationWarning
 from superneurons.vlm.model import VLM
 from superneurons.vlm.pixels import PixelPreparer, pixel_preparer
-from superneurons.vlm.pixels_processor import (
-    PREPARATIONS,
-    OnDevice,
-    Preparation,
-    processor_on,
-)
+from superneurons.vlm.pixels_processor import OnDevice, processor_on
+from superneurons.vlm.preparation import PREPARATIONS, Preparation
 
 CPU = torch.device("cpu")
 

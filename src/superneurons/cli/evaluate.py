@@ -25,6 +25,7 @@ def evaluate(
         bool, typer.Option(help="Also run the whole base model, to compare with.")
     ] = True,
     acceleration: options.Accelerated = "auto",
+    preparation: options.Prepared = "auto",
     batch_size: options.BatchSize = 8,
     device: options.Device = "auto",
     seed: options.Seed = 0,
@@ -43,7 +44,7 @@ def evaluate(
     check_asked(records, config)
     fitted = SuperNeuronClassifier.from_pretrained(
         classifier, model, whole=rivals, acceleration=acceleration, batch_size=batch_size,
-        device=device, trust_remote_code=trust_remote_code,
+        device=device, trust_remote_code=trust_remote_code, preparation=preparation,
     )  # fmt: skip
     found = evaluate_classifier(fitted, records, rivals=rivals, seed=seed, steps=step)
     if as_json:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from superneurons.vlm.acceleration import Acceleration
+from superneurons.vlm.preparation import Preparation
 
 __all__ = [
     "Accelerated",
@@ -20,6 +21,7 @@ __all__ = [
     "NTest",
     "Order",
     "OtherData",
+    "Prepared",
     "Question",
     "Revision",
     "Seed",
@@ -68,6 +70,14 @@ Accelerated: TypeAlias = Annotated[
         help="How early exits run. off: the plain model, cut off; lean: only what is read; graphs: "
         "that as CUDA graphs; compiled: with fused kernels, which takes a while to begin with; "
         "fp8: 8-bit products, less exact; auto: graphs on a GPU, else lean."
+    ),
+]
+Prepared: TypeAlias = Annotated[
+    Preparation,
+    typer.Option(
+        help="Where pictures are prepared. processor: on the CPU; device: on the model's device; "
+        "jpeg: there, and JPEG files are decoded there too, to pixels a little off (needs CUDA and "
+        "torchvision); auto: device on a GPU, else processor."
     ),
 ]
 Dtype: TypeAlias = Annotated[

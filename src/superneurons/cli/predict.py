@@ -38,6 +38,7 @@ def predict(
         str | None, typer.Option("--model", "-m", help="The base model, if it is elsewhere now.")
     ] = None,
     acceleration: options.Accelerated = "auto",
+    preparation: options.Prepared = "auto",
     batch_size: options.BatchSize = 8,
     device: options.Device = "auto",
     trust_remote_code: options.Trust = False,
@@ -52,7 +53,9 @@ def predict(
     named = pictures or []
     classifiers = [classifier, *(path for path in named if path.is_dir())]
     asked = [path for path in named if not path.is_dir()]
-    opening = {"device": device, "trust_remote_code": trust_remote_code}
+    opening = {
+        "device": device, "trust_remote_code": trust_remote_code, "preparation": preparation,
+    }  # fmt: skip
     if len(classifiers) > 1:
         rows = _together(
             classifiers, _source(data, asked), question, batch_size, model,

@@ -20,9 +20,11 @@ class OnBaseModel:
         The base model: opened, or what :func:`~superneurons.vlm.opening.open_vlm` takes.
     prompt_order : {"picture-first", "question-first"}
         What comes first in the prompt.
+    prompt_template : str, optional
+        What to ask with instead of the chat template (:class:`~superneurons.vlm.prompt.Prompt`).
     resolution : int, optional
         See pictures at so many pixels per side; by default as the model was made for.
-    dtype, device, revision, trust_remote_code
+    dtype, device, revision, trust_remote_code, preparation
         As in :func:`~superneurons.vlm.opening.open_vlm`, when ``model`` is a name.
     """
 
@@ -31,6 +33,7 @@ class OnBaseModel:
     if TYPE_CHECKING:
         model: VLM | str
         prompt_order: PromptOrder
+        prompt_template: str | None
         resolution: int | None
         _vlm: VLM
 
@@ -86,7 +89,7 @@ class OnBaseModel:
         if hasattr(self, "_vlm"):
             del self._vlm  # first, so that not both are in memory
             self.forget()
-        names = ("revision", "dtype", "device", "trust_remote_code")
+        names = ("revision", "dtype", "device", "trust_remote_code", "preparation")
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
         self._vlm = open_vlm(self.model, depth=depth, tower_layers=tower_layers, **options)
         return self._vlm
@@ -104,5 +107,11 @@ class OnBaseModel:
 
     @property
     def prompt(self) -> Prompt:
-        """How the model is asked."""
-        return Prompt(self.prompt_order)
+        """How the model is asked.
+
+        Raises
+        ------
+        ModelError
+            When no model can be asked like this; lists every problem.
+        """
+        return Prompt(self.prompt_order, self.prompt_template)

@@ -21,7 +21,8 @@ from superneurons.shortcut.form import Form
 from superneurons.shortcut.probing import ProbingSet, probing_set, with_labels
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
-from superneurons.vlm.prompt import PromptOrder
+from superneurons.vlm.preparation import Preparation
+from superneurons.vlm.prompt import Prompt, PromptOrder
 
 __all__ = ["Cascade", "CascadeWarning"]
 
@@ -64,6 +65,9 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         What is fitted at each stage; it has to know as many classes as there are answers.
     prompt_order : {"picture-first", "question-first"}
         What comes first in the prompt.
+    prompt_template : str, optional
+        What to ask with instead of the chat template: a text with ``{pictures}`` and
+        ``{question}`` (:class:`~superneurons.vlm.prompt.Prompt`).
     resolution : int, optional
         See pictures at so many pixels per side (:meth:`VLM.at_resolution`); by default as the model
         was made for.
@@ -76,7 +80,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         Directory to keep the activations in; an interrupted ``fit`` goes on from there.
     random_state : int
         Seed of everything that is drawn.
-    dtype, device, revision, trust_remote_code
+    dtype, device, revision, trust_remote_code, preparation
         As in :func:`~superneurons.vlm.opening.open_vlm`, when ``model`` is a name.
 
     Attributes
@@ -136,6 +140,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         read_out: str = "super-neurons",
         read_out_params: Mapping[str, Any] | None = None,
         prompt_order: PromptOrder = "picture-first",
+        prompt_template: str | None = None,
         resolution: int | None = None,
         balanced: bool = True,
         batch_size: int = 8,
@@ -145,6 +150,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         device: str = "auto",
         revision: str | None = None,
         trust_remote_code: bool = False,
+        preparation: Preparation = "auto",
     ) -> None:
         self.model = model
         self.layers = layers
@@ -155,6 +161,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         self.read_out = read_out
         self.read_out_params = read_out_params
         self.prompt_order = prompt_order
+        self.prompt_template = prompt_template
         self.resolution = resolution
         self.balanced = balanced
         self.batch_size = batch_size
@@ -164,6 +171,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         self.device = device
         self.revision = revision
         self.trust_remote_code = trust_remote_code
+        self.preparation = preparation
 
     def fit(
         self,
@@ -189,21 +197,22 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
             When pictures, labels or parameters cannot be used, or there are too few records to
             part in three; lists every problem, before the model runs.
         ModelError
-            When the model cannot be opened, has fewer layers, or its first token cannot tell the
-            labels apart.
+            When the model cannot be opened or asked like this, has fewer layers, or its first
+            token cannot tell the labels apart.
 
         Warns
         -----
         CascadeWarning
             When no thresholds reach the target, or it doesn't hold on the records that verify it.
         """
-        plan = self._plan()
+        plan, prompt = self._plan(), self.prompt
         plan.check()
         given = with_labels(records, y)
         probing = probing_set(given, balanced=False, seed=self.random_state)
         check_classes(usable_read_out(self.read_out, self.read_out_params), probing.y)
         three_parts(probing, seed=self.random_state)  # before the model runs: there may be too few
-        return self.fit_captured(given, probing, self._capture(probing, plan, progress))
+        captured = self._capture(probing, plan, prompt, progress)
+        return self.fit_captured(given, probing, captured)
 
     def fit_captured(
         self, records: Sequence[Record], probing: ProbingSet, captured: Captured
@@ -262,11 +271,13 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
             return
         warnings.warn(said, CascadeWarning, stacklevel=4)
 
-    def _capture(self, probing: ProbingSet, plan: Plan, progress: Progress | None) -> Captured:
+    def _capture(
+        self, probing: ProbingSet, plan: Plan, prompt: Prompt, progress: Progress | None
+    ) -> Captured:
         vlm = self.at_resolution(self.whole())
         words = words_for(vlm, sorted(set(probing.y.tolist()))) if self.base_answer else None
         options: dict[str, Any] = {
-            "sites": (SITE,), "prompt": self.prompt, "batch_size": self.batch_size,
+            "sites": (SITE,), "prompt": prompt, "batch_size": self.batch_size,
             "words": words, "progress": progress,
         }  # fmt: skip
         vlm = vlm.truncated(plan.deepest(vlm.n_layers))

@@ -28,7 +28,8 @@ from superneurons.shortcut.reading import check_seen, depth_read, fit_to_site, r
 from superneurons.task.record import Record
 from superneurons.vlm.acceleration import Acceleration
 from superneurons.vlm.model import VLM
-from superneurons.vlm.prompt import PromptOrder
+from superneurons.vlm.preparation import Preparation
+from superneurons.vlm.prompt import Prompt, PromptOrder
 
 __all__ = ["SuperNeuronClassifier"]
 
@@ -66,6 +67,9 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         Deepest layer that may be read; all layers of the site by default.
     prompt_order : {"picture-first", "question-first"}
         What comes first in the prompt.
+    prompt_template : str, optional
+        What to ask with instead of the chat template: a text with ``{pictures}`` and
+        ``{question}`` (:class:`~superneurons.vlm.prompt.Prompt`).
     balanced : bool
         Whether the probing set is made balanced by dropping records of the more frequent label.
     batch_size : int
@@ -76,7 +80,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         Seed of everything that is drawn.
     acceleration : {"auto", "off", "lean", "graphs", "compiled", "fp8"}
         How an answer's early exit runs (:data:`~superneurons.vlm.acceleration.Acceleration`).
-    dtype, device, revision, trust_remote_code
+    dtype, device, revision, trust_remote_code, preparation
         As in :func:`~superneurons.vlm.opening.open_vlm`, when ``model`` is a name.
 
     Attributes
@@ -129,6 +133,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         resolution: int | None = None,
         max_layer: int | None = None,
         prompt_order: PromptOrder = "picture-first",
+        prompt_template: str | None = None,
         balanced: bool = True,
         batch_size: int = 8,
         activations: Path | None = None,
@@ -138,6 +143,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         device: str = "auto",
         revision: str | None = None,
         trust_remote_code: bool = False,
+        preparation: Preparation = "auto",
     ) -> None:
         self.model = model
         self.read_out = read_out
@@ -148,6 +154,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         self.resolution = resolution
         self.max_layer = max_layer
         self.prompt_order = prompt_order
+        self.prompt_template = prompt_template
         self.balanced = balanced
         self.batch_size = batch_size
         self.activations = activations
@@ -157,6 +164,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         self.device = device
         self.revision = revision
         self.trust_remote_code = trust_remote_code
+        self.preparation = preparation
 
     def fit(
         self,
@@ -182,18 +190,18 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
             When pictures, labels or parameters cannot be used; lists every problem, before the
             model runs. When an activation is no finite number.
         ModelError
-            When the model cannot be opened, lacks the site or its layer ``max_layer``, or cannot
-            see pictures at ``resolution``.
+            When the model cannot be opened or asked like this, lacks the site or its layer
+            ``max_layer``, or cannot see pictures at ``resolution``.
         """
         read_out = usable_read_out(self.read_out, self.read_out_params)
-        site = site_of(read_out, self.site, self.position)
+        site, prompt = site_of(read_out, self.site, self.position), self.prompt
         probing = probing_set(
             with_labels(records, y), balanced=self.balanced, seed=self.random_state,
             multiclass=native_or_unrolled(self.multiclass, read_out),
         )  # fmt: skip
         check_classes(read_out, probing.y)
         check_seen(site, probing.form)
-        captured = self._capture(probing, site, progress)
+        captured = self._capture(probing, site, prompt, progress)
         return self.fit_captured(probing, captured)
 
     def fit_captured(self, probing: ProbingSet, captured: Captured) -> Self:
@@ -234,12 +242,14 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         }
         return self
 
-    def _capture(self, probing: ProbingSet, site: Site, progress: Progress | None) -> Captured:
+    def _capture(
+        self, probing: ProbingSet, site: Site, prompt: Prompt, progress: Progress | None
+    ) -> Captured:
         vlm = self.at_resolution(self.whole())
         depth = depth_read(vlm, site, self.max_layer)
         options: dict[str, Any] = {
             "sites": (site,),
-            "prompt": self.prompt,
+            "prompt": prompt,
             "batch_size": self.batch_size,
             "progress": progress,
         }

@@ -14,6 +14,7 @@ from superneurons.shortcut.together import Together, why_apart
 from superneurons.vlm.acceleration import Acceleration
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
+from superneurons.vlm.preparation import Preparation
 
 __all__ = ["load_together", "refuse_apart"]
 
@@ -28,6 +29,7 @@ def load_together(
     acceleration: Acceleration = "auto",
     device: str = "auto",
     trust_remote_code: bool = False,
+    preparation: Preparation = "auto",
 ) -> Together:
     """Open one base model, as deep as the deepest classifier needs, and load them all onto it.
 
@@ -39,7 +41,7 @@ def load_together(
         The base model; by default the one that all of them name.
     acceleration
         As of :class:`~superneurons.shortcut.together.Together`.
-    device, trust_remote_code
+    device, trust_remote_code, preparation
         As in :func:`~superneurons.vlm.opening.open_vlm`, when the model isn't open yet.
 
     Raises
@@ -54,7 +56,8 @@ def load_together(
     refuse_apart(directories, model_given=model is not None)
     configs = _configs(directories)
     if not isinstance(model, VLM):
-        model = _opened(configs, model, device, trust_remote_code)
+        options = {"device": device, "trust_remote_code": trust_remote_code}
+        model = _opened(configs, model, options | {"preparation": preparation})
     classifiers = {
         name: SuperNeuronClassifier.from_pretrained(name, model, acceleration=acceleration)
         for name in configs
@@ -63,14 +66,12 @@ def load_together(
 
 
 def _opened(
-    configs: Mapping[str, Mapping[str, Any]], name: str | None, device: str, trust: bool
+    configs: Mapping[str, Mapping[str, Any]], name: str | None, options: Mapping[str, Any]
 ) -> VLM:
     base = next(iter(configs.values()))["base_model"]
     layers = min(max(config["exit_layer"] for config in configs.values()), base["layers"])
     stored = {"revision": base["revision"], "dtype": base["dtype"]} if name is None else {}
-    return open_vlm(
-        name or base["name"], depth=layers, device=device, trust_remote_code=trust, **stored
-    )
+    return open_vlm(name or base["name"], depth=layers, **stored, **options)
 
 
 def _configs(directories: Sequence[Path]) -> dict[str, dict[str, Any]]:

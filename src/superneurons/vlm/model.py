@@ -16,14 +16,9 @@ from superneurons.task.record import Record
 from superneurons.vlm.family import Family, part
 from superneurons.vlm.inputs import TEXT_INPUTS, Inputs, LastStates
 from superneurons.vlm.patches import patch_averages
-from superneurons.vlm.pixels_processor import (
-    Opener,
-    Preparation,
-    check_preparation,
-    opener_on,
-    processor_on,
-)
+from superneurons.vlm.pixels_processor import Opener, opener_on, processor_on
 from superneurons.vlm.positions import PromptPosition, Read, reads_at
+from superneurons.vlm.preparation import Preparation, check_preparation
 from superneurons.vlm.prompt import Prompt, adds_special_tokens
 from superneurons.vlm.refusal import taken_or_refused
 from superneurons.vlm.resolution import at_resolution, resolution_of

@@ -13,6 +13,7 @@ from superneurons.vlm.family import Family, family_of
 from superneurons.vlm.memory import moved
 from superneurons.vlm.model import VLM
 from superneurons.vlm.partial import check_depth, first_layers, map_tensors, tower_kept
+from superneurons.vlm.preparation import Preparation, check_preparation
 from superneurons.vlm.processor import load_processor
 from superneurons.vlm.source import Source, check_complete, check_memory, locate
 
@@ -30,6 +31,7 @@ def open_vlm(
     dtype: str = "auto",
     device: str = "auto",
     trust_remote_code: bool = False,
+    preparation: Preparation = "auto",
 ) -> VLM:
     """Open a vision-language model with its processor.
 
@@ -38,9 +40,8 @@ def open_vlm(
     name
         ``demo`` for the embedded model, a local directory, or a hub id.
     depth
-        How many decoder layers to open, all by default. With fewer, the files and tensors that
-        only later layers, the final norm or the head need are neither read nor downloaded, and
-        the model is as :meth:`VLM.truncated` leaves it. With 0, only pictures can be read.
+        How many decoder layers to open, all by default. What comes after them is neither read nor
+        downloaded; the model is as :meth:`VLM.truncated` leaves it. With 0, it only sees pictures.
     tower_layers
         How many layers of the vision tower to open where fewer decoder layers are; by default those
         that the projector reads, or all where there is no decoder layer.
@@ -52,14 +53,16 @@ def open_vlm(
         Such as ``cpu`` or ``cuda:0``, or ``auto``: the GPU if there is one.
     trust_remote_code
         Whether code that comes with the checkpoint may run.
+    preparation
+        Where pictures are prepared (:data:`~superneurons.vlm.preparation.Preparation`).
 
     Raises
     ------
     ModelNotFoundError
         When there is no such model, or no network to fetch it.
     ModelError
-        When its family is not supported, its files are incomplete or damaged, or it has fewer
-        layers than ``depth`` or ``tower_layers``.
+        When its family is not supported, its files are incomplete or damaged, it has fewer layers
+        than ``depth`` or ``tower_layers``, or there is no such ``preparation``.
     ResourceError
         When it doesn't fit into memory; the message says how much it takes.
 
@@ -68,17 +71,16 @@ def open_vlm(
     >>> open_vlm("demo")  # doctest: +SKIP
     VLM('demo', LLaVA-1.5, 30 layers, torch.float32)
     """
+    check_preparation(preparation)
     where = _device(device)
     source = locate(name, revision=revision, trust_remote_code=trust_remote_code)
     family = family_of(source.config)
-    number = _dtype(dtype, where, source.config)
     options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
     layers = check_depth(source, depth or 0)
-    with _explained(source):
-        part = None if depth in (None, layers) else (depth or 0, tower_layers)
-        model = moved(_loaded(source, family, number, where, part, options), where, name)
+    part = None if depth in (None, layers) else (depth or 0, tower_layers)
+    model = _loaded(source, family, _dtype(dtype, where, source.config), where, part, options)
     processor = load_processor(source.path, family, **options)
-    vlm = VLM(model, processor, family, name, n_layers=layers, revision=source.revision)
+    vlm = VLM(model, processor, family, name, layers, source.revision, preparation)
     return _checked(vlm, source.config, layers if depth is None else depth)
 
 
@@ -90,9 +92,12 @@ def _loaded(
     cut: tuple[int, int | None] | None,
     options: Any,
 ) -> Any:
-    if cut is None:
-        return _whole(source, family, dtype, device, options).eval()
-    return _part(source, family, dtype, device, cut).eval()
+    with _explained(source):
+        if cut is None:
+            model = _whole(source, family, dtype, device, options)
+        else:
+            model = _part(source, family, dtype, device, cut)
+        return moved(model.eval(), device, source.name)
 
 
 def _whole(

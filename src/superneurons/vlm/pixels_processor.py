@@ -7,14 +7,13 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import torch
 from PIL import Image
 
-from superneurons.errors import ModelError
 from superneurons.task.images import open_image
 from superneurons.task.record import ImageSource
 from superneurons.vlm.family import Family
@@ -23,25 +22,7 @@ from superneurons.vlm.jpeg import opened_on
 from superneurons.vlm.pixels import Picture, PixelPreparer, pixel_preparer, why_not
 from superneurons.vlm.processor import PictureProcessor
 
-__all__ = [
-    "PREPARATIONS",
-    "OnDevice",
-    "Opener",
-    "Preparation",
-    "check_preparation",
-    "opener_on",
-    "processor_on",
-]
-
-Preparation: TypeAlias = Literal["auto", "device", "processor", "jpeg"]
-"""Where pictures are prepared.
-
-``processor``: by the model's own processor, on the CPU. ``device``: opened by Pillow, then prepared
-on the model's device, where that is known to give the same. ``jpeg``: the same, and JPEG files are
-decoded there too, which doesn't quite give the same (:mod:`superneurons.vlm.jpeg`). ``auto``:
-``device`` on a CUDA device, else ``processor``."""
-
-PREPARATIONS: tuple[Preparation, ...] = get_args(Preparation)
+__all__ = ["OnDevice", "Opener", "opener_on", "processor_on"]
 
 Opener: TypeAlias = Callable[[ImageSource], Picture]
 """Opens a picture for a processor."""
@@ -66,22 +47,6 @@ class OnDevice:
 _known: WeakKeyDictionary[Any, dict[str, OnDevice]] = WeakKeyDictionary()
 _warned: WeakSet[Any] = WeakSet()
 _lock = threading.Lock()
-
-
-def check_preparation(preparation: str) -> None:
-    """Refuse a way to prepare pictures that there isn't.
-
-    Raises
-    ------
-    ModelError
-        Names those that there are.
-    """
-    if preparation not in PREPARATIONS:
-        raise ModelError(
-            f"Unknown preparation {preparation!r}.",
-            where="preparation",
-            mend=f"Use one of: {', '.join(PREPARATIONS)}.",
-        )
 
 
 def opener_on(device: torch.device, processor: Any, found: OnDevice) -> Opener:
