@@ -58,7 +58,9 @@ class Family:
     trunk
         Everything but the language-model head.
     decoder
-        The language model; ``decoder.layers`` are its decoder layers.
+        The language model, without its head.
+    layers_name, norm_name
+        What the decoder calls its layers and the norm after them.
     processor
         What turns pictures and text into model inputs: the name of its class in ``transformers``,
         of which what is for videos is left out, or what loads it. ``transformers`` chooses, by
@@ -102,6 +104,8 @@ class Family:
     tower_types: tuple[str, ...] = ()
     trunk: str = "model"
     decoder: str = "model.language_model"
+    layers_name: str = "layers"
+    norm_name: str = "norm"
     processor: str | ProcessorLoader = "AutoProcessor"
     picture_mark: str | None = None
     template: str | None = None
@@ -120,12 +124,12 @@ class Family:
     @property
     def layers(self) -> str:
         """Path of the decoder layers."""
-        return f"{self.decoder}.layers"
+        return f"{self.decoder}.{self.layers_name}"
 
     @property
     def norm(self) -> str:
         """Path of the norm between the last decoder layer and the head."""
-        return f"{self.decoder}.norm"
+        return f"{self.decoder}.{self.norm_name}"
 
 
 @cache

@@ -126,7 +126,7 @@ def _keeper(family: Family, depth: int, tower: int | None) -> Callable[[str], bo
     """
     # "model.language_model.layers.0", but "language_model.model.layers.0" in older checkpoints
     decoder = rf"(?:^|\.){re.escape(family.decoder.rpartition('.')[2])}\.(?:model\.)?"
-    layer = re.compile(rf"{decoder}layers\.(\d+)\.")
+    layer = re.compile(rf"{decoder}{re.escape(family.layers_name)}\.(\d+)\.")
     last = re.compile(rf"{decoder}{re.escape(family.norm.rpartition('.')[2])}\.|(?:^|\.)lm_head\.")
 
     roots = "|".join(re.escape(path.rpartition(".")[2]) for path in family.vision)
