@@ -5,6 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from PIL import Image
+
+from jpegs import Decoder, install
+
 Runner = Callable[..., Any]
 
 
@@ -34,6 +39,29 @@ def test_it_says_how_early_exits_ran(run: Runner, clf: Path, test_file: Path) ->
     assert "Early exits: lean (graphs need a CUDA device" in " ".join(run(*asked).out.split())
     off = run(*asked, "--acceleration", "off", "--json").json["setting"]["early_exits"]
     assert off == {"path": "off", "reason": "it was turned off"}
+
+
+def test_pictures_are_prepared_where_it_was_asked_for(
+    run: Runner, clf: Path, test_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = Decoder()
+    install(monkeypatch, decoder)
+    for path in test_file.parent.glob("*.png"):
+        Image.open(path).save(path.with_suffix(".jpg"), quality=95)
+    jpegs = test_file.with_name("jpegs.jsonl")
+    jpegs.write_text(test_file.read_text().replace(".png", ".jpg"))
+    asked = ("eval", clf, "-d", jpegs, "--no-rivals", "--json")
+    by_pillow = run(*asked)
+    assert decoder.given == []
+    done = run(*asked, "--preparation", "jpeg")
+    assert (done.code, by_pillow.code) == (0, 0), done.err
+    assert "warning" not in done.err
+    assert {path.read_bytes() for path in test_file.parent.glob("?.jpg")} <= set(decoder.given)
+    found, expected = (
+        {row["name"]: row["scores"]["balanced_accuracy"] for row in one.json["rows"]}
+        for one in (done, by_pillow)
+    )
+    assert found == expected
 
 
 def test_records_without_labels_are_refused(

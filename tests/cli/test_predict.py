@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from jpegs import Decoder, install
 from pictures import choices
 
 Runner = Callable[..., Any]
@@ -185,6 +187,53 @@ def test_an_unknown_acceleration_is_refused_with_those_there_are(
     assert "graphs" in done.err
 
 
+def on_cpu(monkeypatch: pytest.MonkeyPatch, test_file: Path) -> tuple[Decoder, list[Path]]:
+    """A decoder that a CPU has too, and the pictures of the test records as JPEG files."""
+    decoder = Decoder()
+    install(monkeypatch, decoder)
+    paths = [test_file.with_name(f"{number}.jpg") for number in (0, 1, 2)]
+    for path in paths:
+        Image.open(path.with_suffix(".png")).save(path, quality=95)
+    return decoder, paths
+
+
+@pytest.mark.parametrize("preparation", ["auto", "processor", "device", "jpeg"])
+def test_wherever_pictures_are_prepared_the_answers_are_the_same(
+    run: Runner, clf: Path, test_file: Path, monkeypatch: pytest.MonkeyPatch, preparation: str
+) -> None:
+    decoder, pictures = on_cpu(monkeypatch, test_file)
+    expected = run("predict", clf, *pictures).lines
+    done = run("predict", clf, *pictures, "--preparation", preparation)
+    assert (done.code, done.err) == (0, "")
+    for a, b in zip(done.lines, expected, strict=True):
+        assert (a["id"], a["label"]) == (b["id"], b["label"])
+    contents = [path.read_bytes() for path in pictures]
+    assert decoder.given[2:] == (contents if preparation == "jpeg" else [])
+
+
+def test_jpegs_that_cannot_be_decoded_on_the_device_are_answered_with_one_warning(
+    run: Runner, clf: Path, test_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder, pictures = on_cpu(monkeypatch, test_file)
+    install(monkeypatch, decoder, on="cuda")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        done = run("predict", clf, *pictures, "--preparation", "jpeg", "--batch-size", 1)
+    assert (done.code, len(done.lines)) == (0, 3)
+    assert done.err.count("decoded by Pillow") == 1
+    assert "needs a CUDA device" in done.err
+
+
+@pytest.mark.parametrize("command", ["predict", "eval"])
+def test_an_unknown_preparation_is_refused_with_those_there_are(
+    run: Runner, clf: Path, command: str
+) -> None:
+    done = run(command, clf, "-d", "x.jsonl", "--preparation", "jpg")
+    assert (done.code, done.out) == (2, "")
+    assert "'jpg'" in done.err
+    assert "processor" in done.err
+
+
 @pytest.fixture
 def second(run: Runner, llava_path: Path, train: Path, tmp_path: Path) -> Path:
     """A classifier for another question about the same pictures."""
@@ -210,6 +259,17 @@ def test_several_classifiers_answer_as_each_does_alone(
         assert [a["label"] for a in alone] == [a["label"] for a in done.lines[number::2]]
     rows = run("predict", clf, second, "--data", test_file, "--json")
     assert len(rows.json) == 24
+
+
+def test_several_classifiers_see_pictures_prepared_where_it_was_asked_for(
+    run: Runner, clf: Path, second: Path, test_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder, pictures = on_cpu(monkeypatch, test_file)
+    expected = [line["label"] for line in run("predict", clf, second, *pictures).lines]
+    assert decoder.given == []
+    found = run("predict", clf, second, *pictures, "--preparation", "jpeg").lines
+    assert [line["label"] for line in found] == expected
+    assert {path.read_bytes() for path in pictures} <= set(decoder.given)
 
 
 def test_what_cannot_be_asked_together_is_said_before_the_model_is_opened(
