@@ -34,6 +34,14 @@ def test_all_pictures_in_one_row(sizes: list[int], merged: int) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_padding_counts_for_nothing_whatever_is_in_it() -> None:
+    nan = float("nan")
+    hidden = torch.tensor([[[9.0], [1.0], [3.0]], [[9.0], [5.0], [nan]]])
+    mask = torch.tensor([[True, True], [True, False]])
+    assert patch_average(hidden, [1, 1], None, leading=1, mask=mask).tolist() == [[2.0], [5.0]]
+    assert patch_average(hidden, [2], None, leading=1, mask=mask).tolist() == [[3.5]]
+
+
 def test_half_precision_is_averaged_in_single() -> None:
     hidden = torch.full((1, 4096, 1), 20.0, dtype=torch.float16)
     assert patch_average(hidden, [1], None).tolist() == [[20.0]]

@@ -9,6 +9,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, TypeAlias
 
+import torch
 from torch import nn
 
 from superneurons.errors import ModelError
@@ -16,6 +17,7 @@ from superneurons.vlm.lean.tower import Tower
 
 __all__ = [
     "Family",
+    "PatchMask",
     "PicturePatches",
     "PictureTokens",
     "ProcessorLoader",
@@ -27,6 +29,9 @@ __all__ = [
 
 PicturePatches: TypeAlias = Callable[[Mapping[str, Any]], list[int]]
 """model inputs -> patches of each picture."""
+
+PatchMask: TypeAlias = Callable[[Mapping[str, Any], Any], torch.Tensor]
+"""(model inputs, the model's configuration) -> which of the tower's rows are patches (tiles, P)."""
 
 RecordTiles: TypeAlias = Callable[[Mapping[str, Any], Any, Sequence[int]], list[int]]
 """(model inputs, the model's configuration, pictures of each record) -> tiles of each record."""
@@ -77,6 +82,8 @@ class Family:
     record_tiles
         Set when the vision tower sees a picture as several tiles: how many those of each record
         are.
+    patch_mask
+        Set when the tower pads all pictures to as many patches: which of them are theirs.
     tower_count, tower_width
         The settings of ``vision_config`` that say how many layers the vision tower has and how wide
         they are. No count: its layers are no sites, and it is never cut.
@@ -112,6 +119,7 @@ class Family:
     picture_tokens: PictureTokens | None = None
     picture_patches: PicturePatches | None = None
     record_tiles: RecordTiles | None = None
+    patch_mask: PatchMask | None = None
     tower_count: str | None = "num_hidden_layers"
     tower_width: str = "hidden_size"
     tower_features: str | None = None

@@ -34,21 +34,28 @@ def patch_averages(
         count alike.
     """
     patches = None if family.picture_patches is None else family.picture_patches(tensors)
+    config = cast(Any, model).config
     if family.record_tiles is not None:
-        pictures = family.record_tiles(tensors, cast(Any, model).config, pictures)
+        pictures = family.record_tiles(tensors, config, pictures)
+    mask = None if family.patch_mask is None else family.patch_mask(tensors, config)
     return {
         kind: partial(
             patch_average,
             pictures=pictures,
             patches=patches,
             leading=leading_tokens(model) if kind == "vision" else 0,
+            mask=mask if kind == "vision" else None,
         )
         for kind in PICTURE_KINDS
     }
 
 
 def patch_average(
-    hidden: torch.Tensor, pictures: Sequence[int], patches: Sequence[int] | None, leading: int = 0
+    hidden: torch.Tensor,
+    pictures: Sequence[int],
+    patches: Sequence[int] | None,
+    leading: int = 0,
+    mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Average over patches, then over the pictures of each record.
 
@@ -63,13 +70,19 @@ def patch_average(
         merged into one, equally for all.
     leading
         Tokens before the patches that are none (a class token).
+    mask
+        Which of (pictures, patches) are there; all by default. Others count for nothing, whatever
+        is in them.
 
     Returns
     -------
     torch.Tensor
         Shape (B, W), float32.
     """
-    if patches is None:
+    if mask is not None:
+        there = hidden[:, leading:].float().masked_fill(~mask[:, :, None], 0)
+        each = there.sum(dim=1) / mask.sum(dim=1, keepdim=True)
+    elif patches is None:
         each = hidden[:, leading:].float().mean(dim=1)
     else:
         rows = hidden.reshape(-1, hidden.shape[-1])
