@@ -9,13 +9,14 @@ from superneurons.errors import ModelError
 from superneurons.shortcut.base_model import OnBaseModel
 from superneurons.vlm.model import VLM
 from superneurons.vlm.preparation import Preparation
-from superneurons.vlm.prompt import Prompt
+from superneurons.vlm.prompt import Prompt, PromptOrder
 
 
 class Estimator(OnBaseModel):
     def __init__(self, model: VLM | str) -> None:
         self.model = model
-        self.prompt_order = "question-first"
+        self.prompt_order: PromptOrder = "question-first"
+        self.prompt_template: str | None = None
         self.resolution = None
         self.dtype, self.device, self.revision = "float32", "cpu", None
         self.trust_remote_code = False
@@ -31,6 +32,15 @@ def test_a_model_is_opened_once_and_as_deep_as_needed(llava_path: Path) -> None:
     assert whole.depth == whole.n_layers == 4
     assert estimator.vlm is estimator.whole() is whole
     assert estimator.prompt == Prompt("question-first")
+
+
+def test_it_asks_by_its_order_or_its_template(llava: VLM) -> None:
+    estimator = Estimator(llava)
+    estimator.prompt_template = "{pictures}{question}"
+    with pytest.raises(ModelError, match="beside a template"):
+        _ = estimator.prompt
+    estimator.prompt_order = "picture-first"
+    assert estimator.prompt == Prompt(template="{pictures}{question}")
 
 
 def test_an_open_model_is_taken_as_it_is(llava: VLM) -> None:

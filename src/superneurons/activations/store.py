@@ -112,7 +112,7 @@ def capture_to_store(
             tower=vlm.shape("vision")[0] if any(s.kind == "vision" for s in sites) else None,
         ),
         pictures=processor_settings(vlm.processor),
-        prompt=prompt.digest(vlm.processor),
+        prompt=prompt.digest(vlm.processor, vlm.family),
         labels=words.labels if words else (),
     )
     _adopt(directory, plan)

@@ -74,7 +74,7 @@ def _facts(vlm: Any) -> dict[str, Any]:
         "dtype": str(vlm.dtype).removeprefix("torch."),
         "memory_MB_whole": _megabytes(weights_of(vlm.model)),
         "processor": type(vlm.processor).__name__,
-        "prompt": Prompt().frame(vlm.processor),
+        "prompt": Prompt().frame(vlm.processor, vlm.family),
     }
 
 

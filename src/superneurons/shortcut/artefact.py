@@ -60,6 +60,7 @@ _SETTINGS = (
     "multiclass",
     "position",
     "prompt_order",
+    "prompt_template",
     "random_state",
     "read_out",
     "read_out_params",

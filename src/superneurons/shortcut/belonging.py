@@ -42,8 +42,9 @@ def belongs_to(
         },
         "prompt": {
             "order": prompt.order,
-            "frame": prompt.frame(vlm.processor),
-            "sha256": prompt.digest(vlm.processor),
+            "template": prompt.template_for(vlm.processor, vlm.family),
+            "frame": prompt.frame(vlm.processor, vlm.family),
+            "sha256": prompt.digest(vlm.processor, vlm.family),
         },
     }
 
@@ -82,11 +83,14 @@ def refuse_mismatch(
         for name, value in found.items()
         if base.get(name) != value
     ]
-    if prompt.digest(vlm.processor) != asked["sha256"]:
-        shown = prompt.frame(vlm.processor)
-        problems.append(
-            Problem("prompt", f"fitted with {asked['frame']!r}, this one asks {shown!r}")
+    if prompt.digest(vlm.processor, vlm.family) != asked["sha256"]:
+        shown = prompt.frame(vlm.processor, vlm.family)
+        asks = (
+            "asks it in other tokens, or of several pictures"
+            if shown == asked["frame"]
+            else (f"asks {shown!r}")
         )
+        problems.append(Problem("prompt", f"fitted with {asked['frame']!r}, this one {asks}"))
     if problems:
         raise MismatchError(
             f"This classifier was fitted on another model than {vlm.name!r}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,20 @@ _FORMS = {
     "lettered": "once, with its options by letter",
     "unrolled": "once per answer: is it this one, yes or no?",
 }
+
+
+def _asked(prompt: Mapping[str, Any]) -> str:
+    """Rows on how the model is asked, in code that holds whatever stands in a prompt."""
+    shown = {"prompt": prompt["frame"], "prompt template": prompt.get("template")}
+    return "\n".join(
+        f"| {name} | {_code(repr(text))} |" for name, text in shown.items() if text is not None
+    )
+
+
+def _code(text: str) -> str:
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence, space = "`" * (longest + 1), " " if longest else ""
+    return fence + space + text.replace("|", r"\|") + space + fence
 
 
 def card(config: Mapping[str, Any], n_neurons: int) -> str:
@@ -40,7 +55,7 @@ Reads {n_neurons} neurons of `{base["name"]}` ({base["family"]}) and {stop}.
 | probing set | {probing.get("records")} records in {probing.get("groups")} groups |
 | site | {site["kind"]}, {site["position"].replace("_", " ")} token |
 | neurons searched | {probing.get("neurons_searched")} |
-| prompt | `{config["prompt"]["frame"]!r}` |
+{_asked(config["prompt"])}
 
 ```python
 from superneurons import SuperNeuronClassifier, read_records
@@ -85,7 +100,7 @@ Stops `{base["name"]}` ({base["family"]}, {base["layers"]} layers) as soon as it
 | probing set | {probing.get("records")} records in {probing.get("groups")} groups |
 | target | {config["target"]["accuracy"]:.1%} of answers right: {met} where thresholds were chosen |
 | on {verified["records"]} other records | {verified["accuracy"]:.1%} right; {shares} |
-| prompt | `{config["prompt"]["frame"]!r}` |
+{_asked(config["prompt"])}
 
 ```python
 from superneurons import Cascade, read_records

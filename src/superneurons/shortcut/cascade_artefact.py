@@ -42,6 +42,7 @@ _SETTINGS = (
     "costs",
     "layers",
     "prompt_order",
+    "prompt_template",
     "random_state",
     "read_out",
     "read_out_params",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from superneurons.errors import ArtefactError, Problem
+from superneurons.errors import ArtefactError, ModelError, Problem
+from superneurons.vlm.prompt import Prompt
 
 __all__ = ["FORMAT", "check_cascade", "check_config"]
 
@@ -14,6 +15,7 @@ FORMAT = 1
 _Shape: TypeAlias = "type | tuple[type, ...] | dict[str, _Shape]"
 
 _TEXT_OR_NONE = (str, type(None))
+# A name with "?" may be missing: artefacts that were written before it was thought of still load.
 _CONFIG: dict[str, _Shape] = {
     "format": int,
     "versions": {"superneurons": str, "torch": str, "transformers": str},
@@ -27,7 +29,7 @@ _CONFIG: dict[str, _Shape] = {
         "hidden_size": int,
         "processor": dict,
     },
-    "prompt": {"order": str, "frame": str, "sha256": str},
+    "prompt": {"order": str, "template?": _TEXT_OR_NONE, "frame": str, "sha256": str},
     "site": {"kind": str, "position": str, "width": int},
     "labels": list,
     "form": str,
@@ -53,6 +55,8 @@ _CASCADE: dict[str, _Shape] = {
         "shares": list,
     },
 }
+
+_PROMPT = {"prompt_order": "order", "prompt_template": "template"}
 
 
 def check_config(config: Any, where: str) -> None:
@@ -92,7 +96,7 @@ def _check(config: Any, shape: _Shape, where: str, what: str) -> None:
             where=where,
             mend="Update superneurons.",
         )
-    problems = _problems(config, shape, "")
+    problems = _problems(config, shape, "") or _prompt_problems(config["settings"])
     if problems:
         raise ArtefactError(
             f"This is not the configuration of a superneurons {what}.",
@@ -101,15 +105,29 @@ def _check(config: Any, shape: _Shape, where: str, what: str) -> None:
         )
 
 
+def _prompt_problems(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a prompt itself refuses, of how these settings ask."""
+    given = {name: settings[name] for name in _PROMPT if name in settings}
+    try:
+        Prompt(**{_PROMPT[name]: value for name, value in given.items()})
+    except ModelError as error:
+        return [
+            (f"settings.{problem.where.replace('.', '_')}", problem.what)
+            for problem in error.problems
+        ]
+    return []
+
+
 def _problems(value: Any, shape: _Shape, path: str) -> list[tuple[str, str]]:
     if isinstance(shape, dict):
         if not isinstance(value, Mapping):
             return [(path or "the file", f"is {type(value).__name__}, not an object")]
         found: list[tuple[str, str]] = []
-        for name, inner in shape.items():
+        for wanted_name, inner in shape.items():
+            name = wanted_name.removesuffix("?")
             inside = f"{path}.{name}" if path else name
             if name not in value:
-                found.append((inside, "missing"))
+                found += [(inside, "missing")] if name == wanted_name else []
             else:
                 found += _problems(value[name], inner, inside)
         return found

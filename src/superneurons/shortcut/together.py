@@ -7,7 +7,6 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from superneurons.vlm.lean.forest import Branch, Forest
 from superneurons.vlm.lean.opening import lean_of
 from superneurons.vlm.lean.passing import Lean
 from superneurons.vlm.model import VLM, Inputs
-from superneurons.vlm.prompt import PromptOrder
+from superneurons.vlm.prompt import Prompt
 
 __all__ = ["Together", "why_apart"]
 
@@ -188,7 +187,7 @@ class Together:
         return classifier.answer_values(own, X)
 
     @property
-    def _prompt(self) -> Any:
+    def _prompt(self) -> Prompt:
         return next(iter(self.classifiers.values())).prompt
 
     def _images(self, inputs: Inputs) -> torch.Tensor:
@@ -258,10 +257,11 @@ def _asked(classifiers: Mapping[str, SuperNeuronClassifier]) -> _Asked:
 
 def _refuse(classifiers: Mapping[str, SuperNeuronClassifier], vlm: VLM, lean: Lean | None) -> None:
     """Refuse what can't be asked together, all at once."""
+    prompt = next(iter(classifiers.values())).prompt
     problems = [
         Problem(name, what)
         for name, classifier in classifiers.items()
-        for what in _obstacles(classifier, vlm)
+        for what in _obstacles(classifier, vlm, prompt)
     ]
     if lean is None:
         problems.append(Problem(vlm.name, "its family has no pass that could be shared"))
@@ -274,29 +274,35 @@ def _refuse(classifiers: Mapping[str, SuperNeuronClassifier], vlm: VLM, lean: Le
         )
 
 
-def _obstacles(classifier: SuperNeuronClassifier, vlm: VLM) -> Iterator[str]:
+def _obstacles(classifier: SuperNeuronClassifier, vlm: VLM, prompt: Prompt) -> Iterator[str]:
     if not hasattr(classifier, "read_out_"):
         yield "isn't fitted"
         return
     if not _same(classifier.vlm, vlm):
         yield "is on another base model, or at another resolution"
     yield from why_apart(
-        classifier.form_, classifier.question_, classifier.prompt_order, classifier.site_
+        classifier.form_, classifier.question_, (classifier.prompt, prompt), classifier.site_
     )
 
 
-def why_apart(form: Form, question: str | None, order: PromptOrder, site: Site) -> Iterator[str]:
+def why_apart(
+    form: Form, question: str | None, prompts: tuple[Prompt, Prompt], site: Site
+) -> Iterator[str]:
     """Say why a classifier can't be asked together with any other.
 
     Parameters
     ----------
-    form, question, order, site
-        How it asks, what, in which order with the picture, and what it reads.
+    form, question, prompts, site
+        How it asks, what, in which prompt (its own, and that of the first classifier), and what it
+        reads.
     """
     if form != "direct" or question is None:
         yield "asks more than one question"
-    if order != "picture-first":
+    prompt, first = prompts
+    if not prompt.pictures_first:
         yield "asks before it shows the picture"
+    elif prompt != first:
+        yield "is asked in another prompt than the first"
     if site.sees_only_pictures or site.position != "last_prompt":
         yield f"reads {site}, not the last token of the prompt"
 

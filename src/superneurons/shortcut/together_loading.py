@@ -15,6 +15,7 @@ from superneurons.vlm.acceleration import Acceleration
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.preparation import Preparation
+from superneurons.vlm.prompt import Prompt
 
 __all__ = ["load_together", "refuse_apart"]
 
@@ -121,5 +122,10 @@ def _obstacles(
     if settings.get("resolution") != first["settings"].get("resolution"):
         yield "sees pictures at another resolution than the first"
     site = Site(config["site"]["kind"], config["site"]["position"])
+    prompts = _prompt(settings), _prompt(first["settings"])
+    yield from why_apart(config["form"], config["question"], prompts, site)
+
+
+def _prompt(settings: Mapping[str, Any]) -> Prompt:
     order = settings.get("prompt_order", "picture-first")
-    yield from why_apart(config["form"], config["question"], order, site)
+    return Prompt(order, settings.get("prompt_template"))
