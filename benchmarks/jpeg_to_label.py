@@ -9,7 +9,8 @@ installed), ``generate`` of one token. Ours: decoded by Pillow, prepared by the 
 the model's device, exit at layer 1, a linear read-out of 1,000 neurons. All sides are timed in turn
 in one run; times are medians from the bytes to the label on the host (quartiles). Labels: how
 often ours from pictures prepared on the device is that from the same pictures prepared by Pillow.
-"Decoded there too": by nvJPEG through torchvision, which the library itself doesn't do.
+"Decoded there too": the library's ``preparation="jpeg"``, which has to be asked for; needs CUDA and
+torchvision.
 ``--shape tiny`` tries it out anywhere.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -41,12 +43,15 @@ from PIL import Image
 from transformers import CLIPImageProcessorPil
 from transformers.utils import is_torchvision_available
 
+from superneurons.task.images import embedded_image
+from superneurons.vlm.graphs import AccelerationWarning
+from superneurons.vlm.jpeg import decoded_on, why_not_on
 from superneurons.vlm.model import VLM, Inputs
 from superneurons.vlm.pixels import pixel_preparer, why_not
 
 EXIT = 1
 HEIGHT, WIDTH, QUALITY = 480, 640, 90
-THEIRS = "HF, Pillow"
+THEIRS, THERE = "HF, Pillow", "decoded there too"
 COLUMNS = ("side", "ran", "ms (quartiles)", "wall ms", f"× {THEIRS}")
 
 Prepare = Callable[[bytes], torch.Tensor]
@@ -63,11 +68,11 @@ def decoded(content: bytes) -> Image.Image:
 
 
 def decoded_there(content: bytes, device: torch.device) -> torch.Tensor:
-    """Decode on a GPU, (H, W, 3): not what the library does, since pixels differ a little."""
-    from torchvision.io import decode_jpeg
-
-    held = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    return decode_jpeg(held, device=device).permute(1, 2, 0)
+    """Decode as the library does where that was asked for, and never by Pillow after all."""
+    found = decoded_on(embedded_image(content), device)
+    if found is None:
+        raise RuntimeError(f"this JPEG is not decoded on {device}")
+    return found
 
 
 def processor_settings(shape: Shape) -> dict[str, Any]:
@@ -100,10 +105,15 @@ def preparations(vlm: VLM, shape: Shape) -> tuple[dict[str, Prepare], list[dict[
         left_out.append(_left_out("on the device", why_not(processor)))
     else:
         found["on the device"] = lambda content: preparer([decoded(content)])["pixel_values"]
-    if preparer is not None and vlm.device.type == "cuda" and is_torchvision_available():
-        found["decoded there too"] = lambda content: preparer([decoded_there(content, vlm.device)])[
-            "pixel_values"
-        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AccelerationWarning)  # the reason is reported
+            reason = why_not_on(vlm.device)
+        if reason:
+            left_out.append(_left_out(THERE, reason))
+        else:
+            found[THERE] = lambda content: preparer([decoded_there(content, vlm.device)])[
+                "pixel_values"
+            ]
     return found, left_out
 
 

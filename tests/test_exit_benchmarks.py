@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,8 +29,10 @@ import jpeg_to_label
 import many_questions
 import probing_7b
 
+from jpegs import Decoder, install
 from superneurons.activations.site import Site
 from superneurons.errors import ModelError
+from superneurons.task.images import embedded_image
 from superneurons.task.record import Record
 from superneurons.vlm.early_exit import EarlyExit
 from superneurons.vlm.model import VLM
@@ -295,6 +298,46 @@ def test_a_jpeg_is_prepared_as_the_processor_does(
     expected = vlm.encode([Record((image,), "x")]).tensors["pixel_values"]
     for prepare in ways.values():
         torch.testing.assert_close(prepare(content), expected, rtol=0, atol=0.02)
+
+
+def test_a_jpeg_is_decoded_there_as_the_library_does_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = Decoder()
+    install(monkeypatch, decoder)
+    out = tmp_path / "found.json"
+    jpeg_to_label.main([*SMALL, "--shape=tiny", f"--out={out}"])
+    _, found = printed_and_written(out, capsys)
+    assert "ours, lean, decoded there too" in {row["side"] for row in found["times"]}
+    agreed = next(row for row in found["agreement"] if row["way"] == "decoded there too")
+    assert agreed["records"] == 8
+    assert agreed["noise"] > 0
+    assert not any(row["kind"] == "preparation" and "there" in row["way"] for row in left(found))
+    vlm, content = made("llava-tiny"), jpeg_to_label.jpeg(5)
+    ways, _ = jpeg_to_label.preparations(vlm, _shapes.SHAPES["llava-tiny"])
+    image = embedded_image(content)
+    expected = replace(vlm, preparation="jpeg").encode([Record((image,), "x")])
+    assert torch.equal(ways["decoded there too"](content), expected.tensors["pixel_values"])
+    decoder.refuses = lambda _: True
+    with pytest.raises(RuntimeError, match="not decoded on cpu"):
+        ways["decoded there too"](content)
+
+
+def test_what_is_not_decoded_there_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, None, on="cuda")
+    out = tmp_path / "found.json"
+    jpeg_to_label.main([*SMALL, "--shape=tiny", "--only", "time", f"--out={out}"])
+    _, found = printed_and_written(out, capsys)
+    reasons = {row["way"]: row["reason"] for row in left(found)}
+    assert "needs a CUDA device" in reasons["decoded there too"]
+    assert not any(row["side"].endswith("decoded there too") for row in found["times"])
+
+
+def left(found: dict[str, Any]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = found.get("not run", [])
+    return rows
 
 
 def test_probing_beside_bare_prefills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,19 +82,54 @@ def test_each_exit_of_qwen_has_a_goal_of_its_own() -> None:
     assert {line.goal for line in must_show.of_qwen(found)} == {"report"}
 
 
-def test_a_jpeg_is_held_against_each_of_their_processors() -> None:
-    times = [
+def from_jpegs(**ways: float) -> list[dict[str, Any]]:
+    """Our milliseconds by way; theirs take 60 and 45."""
+    sides = [("HF, Pillow", 60.0, "–")]
+    for way, ms in ways.items():
+        ran, *prepared = way.split("_")
+        sides.append((f"ours, {ran}, {' '.join(prepared)}", ms, ran))
+    return [
         {"side": side, "ms": ms, "ran": ran, "x HF, Pillow": 60 / ms, "x HF, torchvision": 45 / ms}
-        for side, ms, ran in (
-            ("HF, Pillow", 60, "–"), ("ours, graphs, Pillow", 3.5, "graphs"),
-            ("ours, graphs, decoded there too", 1, "graphs"),
-        )
-    ]  # fmt: skip
+        for side, ms, ran in sides
+    ]
+
+
+def test_a_jpeg_is_held_against_each_of_their_processors() -> None:
+    times = from_jpegs(graphs_Pillow=3.5, fp8_on_the_device=2)
     agreement = [{"way": "on the device", "agree": 0.995, "records": 200}]
     lines = list(must_show.of_jpeg({"times": times, "agreement": agreement}))
     assert [line.met for line in lines if line.what.endswith("exact")] == [True, False]
-    assert {line.goal for line in lines if line.what.endswith("there too")} == {"report"}
+    assert [line.goal for line in lines if line.what.endswith("FP8")] == ["report"] * 2
+    assert not any("opt-in" in line.what or "by default" in line.what for line in lines)
     assert lines[-1].value == "99.5% of 200"
+
+
+def test_a_jpeg_decoded_on_the_gpu_counts_and_is_said_to_be_opt_in() -> None:
+    times = from_jpegs(
+        graphs_on_the_device=5, compiled_on_the_device=4.5, compiled_decoded_there_too=2.5,
+        fp8_decoded_there_too=2,
+    )  # fmt: skip
+    found = {line.what: line for line in must_show.of_jpeg({"times": times})}
+    for theirs, met, ratio, usual in (
+        ("HF, Pillow", True, "24.0×", "13.3×"), ("HF, torchvision", True, "18.0×", "10.0×"),
+    ):  # fmt: skip
+        what = f"JPEG to label, batch 1, {theirs} and generate(1) / ours"
+        judged = found[f"{what}, exact, opt-in (JPEG decoded on the GPU)"]
+        assert judged.value == f"{ratio} (ours, compiled, decoded there too: 2.50 ms)"
+        assert (judged.goal, judged.met) == ("≥ 15×", met)
+        by_default = found[f"{what}, exact, by default"]
+        assert by_default.value == f"{usual} (ours, compiled, on the device: 4.50 ms)"
+        assert (by_default.goal, by_default.met) == ("report", None)
+
+
+def test_a_jpeg_decoded_on_the_gpu_for_nothing_is_not_judged() -> None:
+    times = from_jpegs(graphs_on_the_device=2, graphs_decoded_there_too=3)
+    lines = list(must_show.of_jpeg({"times": times}))
+    assert [line.value for line in lines if line.what.endswith("exact")] == [
+        "30.0× (ours, graphs, on the device: 2.00 ms)",
+        "22.5× (ours, graphs, on the device: 2.00 ms)",
+    ]
+    assert not any("opt-in" in line.what for line in lines)
 
 
 def test_probing_has_a_goal_in_seconds_and_one_in_prefills() -> None:
