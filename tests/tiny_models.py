@@ -30,9 +30,11 @@ HIDDEN = 32
 LAYERS = 4
 
 
-def tokenizer(picture: str) -> PreTrainedTokenizerFast:
+def tokenizer(picture: str, *extra: str, **named: str) -> PreTrainedTokenizerFast:
+    """One token per byte; with further special tokens, and some that are named (``boi_token``)."""
     vocabulary: dict[str, int] = {}
-    for word in [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet())]:
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    for word in [*SPECIAL, *extra, *named.values(), *letters]:
         vocabulary.setdefault(word, len(vocabulary))
     backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -42,8 +44,9 @@ def tokenizer(picture: str) -> PreTrainedTokenizerFast:
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="<|im_end|>",
-        additional_special_tokens=SPECIAL[3:],
+        additional_special_tokens=[*SPECIAL[3:], *extra],
         chat_template=_template(picture),
+        **named,
     )
 
 
