@@ -95,6 +95,9 @@ def test_activations_of_something_else_are_refused(
     assert [problem.where for problem in caught.value.problems] == ["plan.json: records"]
     with pytest.raises(MismatchError, match=r"plan\.json: prompt"):
         capture_to_store(llava, forty[:4], tmp_path, batch_size=2, prompt=Prompt("question-first"))
+    template = Prompt(template="{pictures}{question}")
+    with pytest.raises(MismatchError, match=r"plan\.json: prompt"):
+        capture_to_store(llava, forty[:4], tmp_path, batch_size=2, prompt=template)
     with pytest.raises(MismatchError, match=r"plan\.json: shapes"):
         capture_to_store(llava.truncated(1), forty[:4], tmp_path, batch_size=2)
 

@@ -476,6 +476,30 @@ def test_the_prompt_order_is_kept_and_another_is_refused(vlm: VLM, tmp_path: Pat
         SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm, prompt_order="picture-first")
 
 
+def test_a_template_is_kept_and_another_is_refused(vlm: VLM, tmp_path: Path) -> None:
+    records, template = bright_records(24), "{pictures}Q: {question} {A}:"
+    fitted = SuperNeuronClassifier(vlm, prompt_template=template).fit(records)
+    fitted.save_pretrained(tmp_path / "clf")
+    stored = read_config(tmp_path / "clf")["prompt"]
+    assert stored["template"] == template
+    assert stored["frame"].endswith("Q: {question} {A}:")
+    loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm)
+    assert loaded.prompt_template == template
+    assert loaded.predict_proba(records).tolist() == fitted.predict_proba(records).tolist()
+    for other in (None, template + " "):
+        with pytest.raises(MismatchError, match="prompt"):
+            SuperNeuronClassifier.from_pretrained(tmp_path / "clf", vlm, prompt_template=other)
+
+
+def test_an_artefact_from_before_there_were_templates_is_read(saved: Path, llava: VLM) -> None:
+    config = json.loads((saved / "config.json").read_text())
+    del config["settings"]["prompt_template"], config["prompt"]["template"]
+    (saved / "config.json").write_text(json.dumps(config))
+    loaded = SuperNeuronClassifier.from_pretrained(saved, llava)
+    assert loaded.prompt_template is None
+    assert len(loaded.predict(bright_records(4))) == 4
+
+
 def test_labels_and_questions_in_any_script_come_back(llava: VLM, tmp_path: Path) -> None:
     words = {"yes": "да – «светлая»", "no": "нет 🙂 / «тёмная»"}
     records = [

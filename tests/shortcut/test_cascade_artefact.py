@@ -105,6 +105,17 @@ def test_another_prompt_is_refused(saved: Path, llava: VLM) -> None:
         Cascade.from_pretrained(saved, llava, prompt_order="question-first")
 
 
+def test_a_template_is_kept_and_another_is_refused(llava: VLM, tmp_path: Path) -> None:
+    fitted = going_on(llava, murky(48), prompt_template="{question} {pictures}:")
+    fitted.save_pretrained(tmp_path / "one")
+    loaded = Cascade.from_pretrained(tmp_path / "one", llava)
+    records = murky(12, seed=1)
+    assert loaded.prompt == fitted.prompt
+    assert loaded.predict_proba(records).tolist() == fitted.predict_proba(records).tolist()
+    with pytest.raises(MismatchError, match="prompt"):
+        Cascade.from_pretrained(tmp_path / "one", llava, prompt_template=None)
+
+
 def test_cascades_and_classifiers_are_told_apart(saved: Path, llava: VLM, tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"holds a cascade.*\n.*\n.*Cascade.from_pretrained"):
         read_config(saved)

@@ -120,6 +120,9 @@ def test_what_cannot_be_asked_together_is_named_with_every_reason(
     others: Mapping[str, Any] = {
         "unfitted": SuperNeuronClassifier(vlm),
         "before": SuperNeuronClassifier(vlm, prompt_order="question-first").fit(asking("Bright?")),
+        "words": SuperNeuronClassifier(vlm, prompt_template="{pictures}{question}").fit(
+            asking("Bright?")
+        ),
         "tower": SuperNeuronClassifier(vlm, site="vision").fit(asking("Bright?")),
         "varied": SuperNeuronClassifier(vlm).fit([*asking("Bright?"), *asking("Dark?", seed=1)]),
         "options": SuperNeuronClassifier(vlm).fit(choices(24)),
@@ -130,10 +133,28 @@ def test_what_cannot_be_asked_together_is_named_with_every_reason(
     assert found.keys() == others.keys()
     assert "isn't fitted" in found["unfitted"]
     assert "before it shows" in found["before"]
+    assert "another prompt than the first" in found["words"]
     assert "reads vision" in found["tower"]
     assert "more than one question" in found["varied"]
     with pytest.raises(DataError, match="No classifiers"):
         Together({})
+
+
+def test_questions_in_one_template_are_asked_together(vlm: VLM) -> None:
+    template: Any = {"prompt_template": "Look: {pictures}\n{question} Say:"}
+    fitted = {
+        question: SuperNeuronClassifier(vlm, max_layer=2, **template).fit(asking(question))
+        for question in ("Is it bright?", "Bright or dark?")
+    }
+    records = bright_records(4, seed=5)
+    found = list(Together(fitted).answers(records))
+    for question, classifier in fitted.items():
+        own = [record.with_question(question, None) for record in records]
+        assert [answers[question].label for answers in found] == classifier.predict(own).tolist()
+    before = {"before": SuperNeuronClassifier(vlm, prompt_template="{question}{pictures}")}
+    before["before"].fit(asking("Bright?"))
+    with pytest.raises(DataError, match="before it shows"):
+        Together(before)
 
 
 def test_a_shared_pass_that_reads_something_else_is_not_used(

@@ -86,6 +86,7 @@ def test_what_cannot_go_together_is_named_with_every_reason_before_the_model_is_
 ) -> None:
     others = {
         "before": saved(tmp_path / "before", vlm, prompt_order="question-first"),
+        "words": saved(tmp_path / "words", vlm, prompt_template="{pictures}{question}"),
         "tower": saved(tmp_path / "tower", vlm, site="vision"),
         "elsewhere": saved(tmp_path / "elsewhere", str(save_llava(tmp_path / "other", seed=3))),
         "small": saved(tmp_path / "small", vlm, resolution=16),
@@ -96,6 +97,7 @@ def test_what_cannot_go_together_is_named_with_every_reason_before_the_model_is_
     found = {Path(problem.where).name: problem.what for problem in caught.value.problems}
     assert found.keys() == {*others, "shallow"}
     assert "before it shows" in found["before"]
+    assert "another prompt than the first" in found["words"]
     assert "reads vision" in found["tower"]
     assert "on the base model" in found["elsewhere"]
     assert "another resolution" in found["small"]
