@@ -7,6 +7,7 @@ import pytest
 from rich.table import Table
 
 from superneurons.cli.output import print_json, print_whole, quiet, step
+from superneurons.task.notices import DataNotice, notice_of
 
 
 def test_json_keeps_other_scripts_readable(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,6 +43,22 @@ def test_the_same_warning_is_said_once(
     for text in ("mind the gap", "mind the gap", "stand back"):
         warnings.showwarning(text, UserWarning, "file.py", 1)
     assert capsys.readouterr().err.count("warning: ") == 2
+
+
+def test_a_notice_is_not_repeated_for_a_part_of_the_pictures(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    quiet()
+    clear = [(f"{name}.png", ["transparent"]) for name in "abc"]
+    for found in (clear, clear[:2], clear[::-1], [*clear, ("d.png", ["transparent"])]):
+        notice = notice_of(found)  # type: ignore[arg-type]
+        assert notice is not None
+        warnings.showwarning(notice, DataNotice, "file.py", 1)
+    said = capsys.readouterr().err.splitlines()
+    assert [line[: len("superneurons: note: ")] for line in said] == ["superneurons: note: "] * 2
+    assert "white: 3 (" in said[0]
+    assert "white: 4 (" in said[1]
 
 
 def test_a_wide_table_is_neither_folded_nor_cut(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from superneurons.errors import DataError
 from superneurons.task.images import (
@@ -20,6 +21,7 @@ from superneurons.task.images import (
     image_keys,
     open_image,
 )
+from superneurons.task.notices import DataNotice
 from superneurons.task.record import Record
 
 
@@ -145,7 +147,9 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         "short.jpg": (whole[: len(whole) // 2], "cannot be decoded"),
         "short.png": (encoded(noise())[:-200], "cannot be decoded"),
         "text.png": (b"not a picture", "not a picture"),
-        "empty.png": (b"", "not a picture"),
+        "empty.png": (b"", "is empty"),
+        "phone.jpg": (b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "HEIC picture.*save it as JPEG"),
+        "film.jpg": (b"\0\0\0\x1cftypisom\0\0\0\0isomiso2", "not a picture"),
         "bomb.png": (bomb(), "pixels; make it smaller"),
     }
     for name, (data, message) in damage.items():
@@ -157,7 +161,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         assert caught.value.mend
     with pytest.raises(DataError, match="no such picture"):
         open_image(tmp_path / "gone.png")
-    with pytest.raises(DataError, match="cannot be decoded"):
+    with pytest.raises(DataError, match="a directory, not a picture"):
         open_image(tmp_path)
 
 
@@ -174,7 +178,7 @@ def test_too_little_memory_is_not_blamed_on_the_picture(
     def exhausted(_: Image.Image) -> Image.Image:
         raise MemoryError
 
-    monkeypatch.setattr(ImageOps, "exif_transpose", exhausted)
+    monkeypatch.setattr(Image.Image, "getexif", exhausted)
     with pytest.raises(MemoryError):
         open_image(noise())
 
@@ -193,6 +197,16 @@ def test_an_embedded_picture_is_decoded_late() -> None:
     assert picture.size == (200, 200)
     with pytest.raises(DataError, match="cannot be decoded"):
         open_image(picture)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"", "is empty"), (b"\0\0\0\x1cftypmif1\0\0\0\0", "HEIC"), (b"text" * 9, "not a picture")],
+)
+def test_embedded_bytes_that_are_no_picture_are_said(data: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        embedded_image(data)
+    assert caught.value.where == "an embedded picture"
 
 
 def test_check_images_reports_all_bad_ones_once(tmp_path: Path) -> None:
@@ -217,6 +231,57 @@ def test_check_images_reports_all_bad_ones_once(tmp_path: Path) -> None:
     assert str(bad) in caught.value.problems[0].what
     check_images(records[:1] * 3)
     check_images([])
+
+
+def unusual(directory: Path) -> list[Record]:
+    """Pictures that are read otherwise than they are stored, and others that are not."""
+    noise().save(directory / "plain.png")
+    noise().convert("RGBA").save(directory / "opaque.png")
+    for name in "abcd":
+        Image.new("RGBA", (4, 3), (1, 2, 3, 40)).save(directory / f"clear-{name}.png")
+    Image.new("CMYK", (4, 3)).save(directory / "print.jpg")
+    frames = [Image.new("RGBA", (4, 4), (9, 9, 9, level)) for level in (0, 255)]
+    frames[0].save(directory / "moving.webp", save_all=True, append_images=frames[1:])
+    Image.fromarray(np.full((2, 2), 9_000, np.uint16)).save(directory / "deep.tiff")
+    return [Record((path,), "?", id=path.name) for path in sorted(directory.iterdir())]
+
+
+def test_check_images_says_once_what_is_done_to_pictures(tmp_path: Path) -> None:
+    records = unusual(tmp_path)
+    with pytest.warns(DataNotice) as told:
+        check_images(records * 2)
+    assert len(told) == 1
+    said = str(told[0].message)
+    assert "transparent, laid over white: 5 (clear-a.png, clear-b.png, clear-c.png …)" in said
+    assert "the first counts: 1 (moving.webp)" in said
+    assert "full range: 1 (deep.tiff)" in said
+    assert "CMYK, converted without colour profile: 1 (print.jpg)" in said
+    assert "plain" not in said
+    assert "opaque" not in said
+
+
+def test_check_images_says_nothing_of_plain_pictures(tmp_path: Path) -> None:
+    records = [r for r in unusual(tmp_path) if r.id in ("plain.png", "opaque.png")]
+    assert len(records) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_images(records)
+
+
+def test_opened_pictures_are_told_by_their_records() -> None:
+    clear = [Image.new("RGBA", (2, 2), (0, 0, 0, level)) for level in range(3)]
+    records = [Record((clear[0], clear[1]), "?", id="x.jsonl:5"), Record((clear[2],), "?")]
+    with pytest.warns(DataNotice, match=r"white: 3 \(x.jsonl:5, x.jsonl:5, record 1\)"):
+        check_images(records)
+
+
+def test_a_picture_that_cannot_be_used_is_an_error_before_it_is_news(tmp_path: Path) -> None:
+    records = unusual(tmp_path)
+    (tmp_path / "plain.png").write_bytes(b"")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError, match="is empty"):
+            check_images(records)
 
 
 def test_the_key_of_pixels_is_the_same_in_any_container() -> None:

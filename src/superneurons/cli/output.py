@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from superneurons.task.notices import DataNotice
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -45,10 +47,13 @@ def quiet() -> None:
 
 
 class _Shown:
-    """Prints a warning, unless it said the same before: several read-outs meet the same data."""
+    """Prints a warning, unless it said the same before: several read-outs meet the same data.
+
+    A notice of pictures is not repeated for some of them: a part of the records is checked, too.
+    """
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._said: set[object] = set()
 
     def __call__(
         self,
@@ -59,9 +64,12 @@ class _Shown:
         _file: TextIO | None = None,
         _line: str | None = None,
     ) -> None:
-        if str(message) not in self._said:
-            self._said.add(str(message))
-            print(f"superneurons: warning: {message}", file=sys.stderr)
+        kind, news = "warning", frozenset[object]({str(message)})
+        if isinstance(message, DataNotice):
+            kind, news = "note", message.told
+        if not news <= self._said:
+            self._said |= news
+            print(f"superneurons: {kind}: {message}", file=sys.stderr)
 
 
 @contextmanager

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from superneurons.errors import DataError, Problem
+from superneurons.task.notices import Treatment, notice_of
 from superneurons.task.record import ImageSource, Record
+from superneurons.task.rgb import has_frames, to_rgb
 
 __all__ = ["check_images", "embedded_image", "image_key", "image_keys", "open_image"]
 
 _MEND = "Save the picture again, or leave its record out."
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 
 def open_image(source: ImageSource) -> Image.Image:
     """Decode a picture into the one form that everything after this expects.
 
-    The orientation that a camera noted (EXIF) is applied; transparency is laid over white; of an
-    animation the first frame counts; 16-bit grey values are scaled from their full range
-    (0 to 65,535) to 8 bits.
+    The orientation that a camera noted (EXIF) is applied, unless that can't be read; transparency
+    is laid over white; of an animation, or of several pages, the first counts; 16-bit values are
+    scaled from their full range (0 to 65,535) to 8 bits. Colours are taken as stored: no colour
+    profile is applied, and CMYK is converted as Pillow and OpenCV do it.
 
     Parameters
     ----------
@@ -48,15 +52,7 @@ def open_image(source: ImageSource) -> Image.Image:
     >>> open_image(Image.new("RGBA", (2, 1), (255, 0, 0, 0))).getpixel((0, 0))
     (255, 255, 255)
     """
-    try:
-        if isinstance(source, Image.Image):
-            return _to_rgb(source)
-        with Image.open(source) as image:
-            return _to_rgb(image)
-    except MemoryError:
-        raise
-    except Exception as error:  # decoders raise all sorts of things on damaged files
-        raise DataError(_what(error), where=_name(source), mend=_MEND) from error
+    return _opened(source, None)
 
 
 def embedded_image(data: bytes) -> Image.Image:
@@ -70,7 +66,7 @@ def embedded_image(data: bytes) -> Image.Image:
     try:
         return Image.open(BytesIO(data))
     except Exception as error:
-        raise DataError(_what(error), where="an embedded picture", mend=_MEND) from error
+        raise DataError(_what(error, data), where="an embedded picture", mend=_MEND) from error
 
 
 def check_images(records: Sequence[Record]) -> None:
@@ -80,7 +76,41 @@ def check_images(records: Sequence[Record]) -> None:
     ------
     DataError
         Lists every picture that cannot be used, with the first record that shows it.
+
+    Warns
+    -----
+    DataNotice
+        Once for all pictures that are read otherwise than they are stored: how, how many, and the
+        names of some.
     """
+    sources, users = _distinct(records)
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        tried = dict(zip(sources, pool.map(_tried, sources.values()), strict=True))
+    problems = [
+        Problem(_place(records, users[handle]), found)
+        for handle, found in tried.items()
+        if isinstance(found, str)
+    ]
+    if problems:
+        raise DataError(
+            f"{len(problems)} of {len(sources)} pictures cannot be used.",
+            problems=problems,
+            mend="Save these pictures again, or leave their records out.",
+        )
+    notice = notice_of(
+        (handle if isinstance(handle, str) else _place(records, users[handle][:1]), found)
+        for handle, found in tried.items()
+        if not isinstance(found, str)
+    )
+    if notice is not None:
+        # check_images, probing_set, fit: whoever called that.
+        warnings.warn(notice, stacklevel=4)
+
+
+def _distinct(
+    records: Sequence[Record],
+) -> tuple[dict[str | int, ImageSource], dict[str | int, list[int]]]:
+    """Each picture once, and the numbers of the records that show it."""
     users: dict[str | int, list[int]] = {}
     sources: dict[str | int, ImageSource] = {}
     for index, record in enumerate(records):
@@ -88,19 +118,7 @@ def check_images(records: Sequence[Record]) -> None:
             handle = str(source) if isinstance(source, Path) else id(source)
             sources.setdefault(handle, source)
             users.setdefault(handle, []).append(index)
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        complaints = pool.map(_complaint, sources.values())
-        problems = [
-            Problem(_place(records, users[handle]), complaint)
-            for handle, complaint in zip(sources, complaints, strict=True)
-            if complaint is not None
-        ]
-    if problems:
-        raise DataError(
-            f"{len(problems)} of {len(sources)} pictures cannot be used.",
-            problems=problems,
-            mend="Save these pictures again, or leave their records out.",
-        )
+    return sources, users
 
 
 def image_key(source: ImageSource) -> str:
@@ -142,37 +160,32 @@ def image_keys(records: Sequence[Record]) -> list[tuple[str, ...]]:
     return [tuple(key(source) for source in record.images) for record in records]
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
-        raise Image.DecompressionBombError
-    image = _to_8_bits(ImageOps.exif_transpose(image))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise ValueError(
-            "its pixels are floating-point numbers of unknown range; save 8 or 16 bits"
-        )
-    if image.mode != "I" and not image.mode.startswith("I;16"):
-        return image
-    values = np.asarray(image)
-    if values.size and (values.min() < 0 or values.max() > 65_535):
-        raise ValueError("its pixels have more than 16 bits; save 8 or 16 bits")
-    return Image.fromarray(np.round(values / 257).astype(np.uint8))
-
-
-def _complaint(source: ImageSource) -> str | None:
+def _opened(source: ImageSource, treated: set[Treatment] | None) -> Image.Image:
     try:
-        open_image(source)
+        if isinstance(source, Image.Image):
+            return _decoded(source, treated)
+        with Image.open(source) as image:
+            return _decoded(image, treated)
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise all sorts of things on damaged files
+        raise DataError(_what(error, source), where=_name(source), mend=_MEND) from error
+
+
+def _decoded(image: Image.Image, treated: set[Treatment] | None) -> Image.Image:
+    if treated is not None and has_frames(image):
+        treated.add("frames")
+    return to_rgb(image, treated)
+
+
+def _tried(source: ImageSource) -> str | set[Treatment]:
+    """Say why a picture cannot be used, or what is done to it."""
+    treated: set[Treatment] = set()
+    try:
+        _opened(source, treated)
     except DataError as error:
         return f"{error.where}: {error.what}"
-    return None
+    return treated
 
 
 def _place(records: Sequence[Record], users: list[int]) -> str:
@@ -180,14 +193,32 @@ def _place(records: Sequence[Record], users: list[int]) -> str:
     return first if len(users) == 1 else f"{first} and {len(users) - 1} more"
 
 
-def _what(error: Exception) -> str:
+def _what(error: Exception, source: ImageSource | bytes) -> str:
     if isinstance(error, FileNotFoundError):
         return "There is no such picture."
+    if isinstance(error, IsADirectoryError):
+        return "This is a directory, not a picture."
     if isinstance(error, UnidentifiedImageError):
-        return "This is not a picture that Pillow can read."
+        return _unknown(source)
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"The picture has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller."
+        return (
+            f"The picture has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller, or "
+            "raise PIL.Image.MAX_IMAGE_PIXELS."
+        )
     return f"The picture cannot be decoded: {error or type(error).__name__}."
+
+
+def _unknown(source: ImageSource | bytes) -> str:
+    """Say what it is that Pillow doesn't know."""
+    start = source if isinstance(source, bytes) else b"?"
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            start = file.read(12)
+    if not start:
+        return "The file is empty."
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIC:
+        return "This is a HEIC picture, which Pillow cannot read; save it as JPEG or PNG."
+    return "This is not a picture that Pillow can read."
 
 
 def _name(source: ImageSource) -> str:
