@@ -4,26 +4,13 @@ DeepStack adds to the image positions only, after the layer; the residual stream
 position is what the layer returned.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from superneurons.vlm.family import Family
+from superneurons.vlm.grids import grid_patches, grid_tokens
 from superneurons.vlm.lean.qwen3_vl import Qwen3VLTower
 
 __all__ = ["FAMILIES"]
-
-
-def _picture_tokens(pixels: Mapping[str, Any], number: int, image_processor: Any) -> int:
-    patches = int(pixels["image_grid_thw"][number].prod())
-    return patches // int(image_processor.merge_size) ** 2
-
-
-def _picture_patches(tensors: Mapping[str, Any]) -> list[int]:
-    return [int(grid.prod()) for grid in tensors["image_grid_thw"]]
-
 
 _DENSE = Family(
     name="Qwen3-VL",
@@ -34,8 +21,8 @@ _DENSE = Family(
     tower_count="depth",
     processor="Qwen3VLProcessor",
     picture_mark="<|vision_start|><|image_pad|><|vision_end|>",
-    picture_tokens=_picture_tokens,
-    picture_patches=_picture_patches,
+    picture_tokens=grid_tokens,
+    picture_patches=grid_patches,
     lean_tower=Qwen3VLTower.of,
 )
 FAMILIES = (
