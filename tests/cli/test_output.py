@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 from rich.table import Table
 
 from superneurons.cli.output import print_json, print_whole, quiet, step
@@ -59,6 +64,34 @@ def test_a_notice_is_not_repeated_for_a_part_of_the_pictures(
     assert [line[: len("superneurons: note: ")] for line in said] == ["superneurons: note: "] * 2
     assert "white: 3 (" in said[0]
     assert "white: 4 (" in said[1]
+
+
+@pytest.mark.filterwarnings("always::superneurons.task.notices.DataNotice")
+def test_each_command_says_once_what_is_done_to_pictures(
+    run: Callable[..., Any], llava_path: Path, train: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(train.parent, tmp_path / "data")) / train.name
+    clf = tmp_path / "clf"
+    for number in (3, 4):
+        path = data.parent / f"{number}.png"
+        with Image.open(path) as picture:
+            picture.putalpha(254)
+            picture.save(path)
+    commands: list[tuple[object, ...]] = [
+        ("fit", "--model", llava_path, "--data", data, "--out", clf),
+        ("eval", clf, "--data", data, "--no-rivals"),
+        ("predict", clf, "--data", data),
+        (
+            "search", "-m", llava_path, "-d", data, "--positions", "last_prompt", "--repeats", 1,
+            "--orders", "picture-first", "--sites", "residual", "--max-layer", 1,
+        ),
+    ]  # fmt: skip
+    for words in commands:
+        done = run(*words)
+        assert done.code == 0, done.err
+        assert done.err.count("superneurons: note: ") == 1, words[0]
+        assert "transparent, laid over white: 2 (3.png, 4.png)." in done.err
+        assert "transparent" not in done.out
 
 
 def test_a_wide_table_is_neither_folded_nor_cut(
