@@ -21,6 +21,7 @@ from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.processor import processor_settings
 from superneurons.vlm.resolution import ResizedPositions, at_resolution, resized, resolution_of
 from superneurons.vlm.taps import KINDS
+from tiny_families import savers
 from tiny_models import SAVERS
 
 
@@ -224,6 +225,24 @@ def test_a_tower_without_a_class_token_is_known() -> None:
         ).flatten(2).transpose(1, 2)
     torch.testing.assert_close(ResizedPositions(table.weight, 4).weight, own[0])
     assert expected.shape == (1, 16, 16)
+
+
+@pytest.mark.parametrize("pixels", [8, 24, 28, 64, 128])
+def test_a_tower_that_drops_pixels_at_the_edge_can_be_resized(
+    tmp_path: Path, records: list[Record], pixels: int
+) -> None:
+    """28 pixels in patches of 8: no multiple, as 384 in patches of 14."""
+    siglip = open_vlm(str(savers()["llava_siglip"](tmp_path)), device="cpu")
+    view = siglip.at_resolution(pixels)
+    assert view.resolution == pixels
+    assert image_tokens(view, records[:2]) == [(pixels // 8) ** 2] * 2
+    states = view.last_states(view.encode(records[:2])).residual
+    assert states.isfinite().all()
+    back = view.at_resolution(16).at_resolution(28)
+    expected = siglip.last_states(siglip.encode(records[:2])).residual
+    torch.testing.assert_close(back.last_states(back.encode(records[:2])).residual, expected)
+    with pytest.raises(ModelError, match="made for 28"):
+        view.at_resolution(30)
 
 
 def test_a_processor_that_crops_goes_on_cropping(llava: VLM) -> None:

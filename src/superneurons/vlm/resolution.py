@@ -162,15 +162,17 @@ def _native_positions(embeddings: Any) -> torch.Tensor:
 
 
 def _native_side(model: nn.Module, family: Family) -> int:
+    """What the tower was made for: no multiple of a patch where it drops pixels at the edge."""
     embeddings = _embeddings(model, family)[1]
-    return math.isqrt(len(_native_positions(embeddings))) * int(embeddings.patch_size)
+    return int(getattr(embeddings, "native_size", embeddings.image_size))
 
 
 def _problems(model: nn.Module, own: Any, family: Family, pixels: int) -> list[str]:
     step = _step(model, own, family)
     if _keeps_shapes(family):
         return [f"less than the {step} pixels of one image token"] if pixels < step else []
-    found = [f"no multiple of a patch of {step} pixels"] if pixels % step else []
+    whole = pixels % step == 0 or pixels == _native_side(model, family)
+    found = [] if whole else [f"no multiple of a patch of {step} pixels"]
     tokens = (pixels // step) ** 2
     most = getattr(cast(Any, model).config.get_text_config(), "max_position_embeddings", None)
     if most is not None and tokens >= most:
@@ -211,6 +213,7 @@ def _resized_tower(model: nn.Module, family: Family, pixels: int) -> nn.Module:
     side = pixels // int(embeddings.patch_size)
     table = ResizedPositions(_native_positions(embeddings), side)
     twin = cast(Any, with_child(embeddings, "position_embedding", table))
+    twin.native_size = _native_side(model, family)
     twin.image_size, twin.num_patches = pixels, side**2
     twin.num_positions = table.num_embeddings
     twin.position_ids = torch.arange(table.num_embeddings, device=table.weight.device)[None]
