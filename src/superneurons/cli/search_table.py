@@ -41,7 +41,7 @@ def _cells(point: Point) -> tuple[str, ...]:
         str(point.site),
         str(point.depth),
         "as they are" if point.resolution is None else str(point.resolution),
-        point.order,
+        point.order if point.template is None else "own template",
         f"{100 * point.accuracy:.1f} ({100 * low:.0f}–{100 * high:.0f})",
         f"{point.cost_ms:.3g}",
         f"{point.ratio:.1f}",

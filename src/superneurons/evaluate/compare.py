@@ -25,6 +25,7 @@ from superneurons.shortcut.timing import Timing, time_together
 from superneurons.task.record import Record
 from superneurons.vlm.answer import generate_answers
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 __all__ = ["compare"]
 
@@ -37,6 +38,7 @@ def compare(
     test: Sequence[Record] | None = None,
     *,
     read_outs: Sequence[str] | None = None,
+    prompt: Prompt | None = None,
     generate: bool = True,
     folds: int = _FOLDS,
     batch_size: int = 8,
@@ -60,6 +62,8 @@ def compare(
         by picture and group, and each part is answered by what was fitted on the others.
     read_outs
         Keys of :data:`superneurons.evaluate.entries.ENTRIES`.
+    prompt
+        How the records are asked, of neurons and of the base model.
     generate
         Whether the base model also generates its answers.
     batch_size, repeats, shuffles, seed, steps
@@ -71,6 +75,8 @@ def compare(
     ------
     DataError
         When pictures or labels cannot be used, unknown read-outs, records in both sets.
+    ModelError
+        When the model cannot be asked like this.
 
     Examples
     --------
@@ -81,14 +87,16 @@ def compare(
     """
     records = [*probe, *(test or ())]
     parts = crossed_parts(probe, folds=folds, seed=seed) if test is None else two_parts(probe, test)
-    contest, entries = _contest(vlm, records, parts, read_outs, batch_size, seed, steps)
+    contest, entries = _contest(
+        vlm, records, parts, read_outs, prompt or Prompt(), batch_size, seed, steps
+    )
     rows = Entrants(contest, shuffles)
     rows.rivals()
     if generate:
         rows.add(GENERATE, "base", _generated(contest, batch_size, steps), exit_layer=vlm.n_layers)
     null = _fit_all(rows, entries, steps)
     timings = _timed(rows, repeats, steps, generate=generate) if repeats else {}
-    setting = setting_of(vlm, contest.test, repeats, seed) | _searched(contest)
+    setting = setting_of(vlm, contest.test, repeats, seed, contest.prompt) | _searched(contest)
     setting |= early_exits(fit.classifier for fit in rows.fits if timings)
     return rows.comparison(timings, setting | {"shuffles": shuffles}, null)
 
@@ -110,8 +118,8 @@ def _searched(contest: Contest) -> dict[str, Any]:
 def _generated(contest: Contest, batch_size: int, steps: Steps) -> Answers:
     with steps("base model generates") as told:
         given = generated_labels(
-            contest.vlm, contest.base, contest.test, contest.labels, batch_size=batch_size,
-            progress=told,
+            contest.vlm, contest.base, contest.test, contest.labels, prompt=contest.prompt,
+            batch_size=batch_size, progress=told,
         )  # fmt: skip
     return Answers(given)
 
@@ -131,6 +139,7 @@ def _contest(
     records: Sequence[Record],
     parts: Sequence[Part],
     read_outs: Sequence[str] | None,
+    prompt: Prompt,
     batch_size: int,
     seed: int,
     steps: Steps,
@@ -149,13 +158,13 @@ def _contest(
         probing = asked if once else _unrolled(records, seed)
         with steps("running the model" if once else "asking per option") as told:
             captured = capture(
-                vlm, probing.records, sites=entry_sites(own), batch_size=batch_size,
-                words=base.words if once else None, progress=told,
+                vlm, probing.records, sites=entry_sites(own), prompt=prompt,
+                batch_size=batch_size, words=base.words if once else None, progress=told,
             )  # fmt: skip
         pools[form] = Pool(probing, _parents(records, probing), captured)
     native = pools[asked.form].captured
     logits = None if base.words is None else logits_of(native)
-    return Contest(vlm, records, parts, asked.labels, pools, base, logits, seed), entries
+    return Contest(vlm, records, parts, asked.labels, pools, base, logits, seed, prompt), entries
 
 
 def _unrolled(records: Sequence[Record], seed: int) -> ProbingSet:
@@ -172,13 +181,14 @@ def _calls(
 ) -> dict[str, Callable[[int], object]]:
     """One record each, from its pictures to the answer."""
     vlm, test, base = contest.vlm, contest.test, contest.base.asked(contest.test)
+    prompt = contest.prompt
     calls: dict[str, Callable[[int], object]] = {}
     if generate:
         calls[GENERATE] = lambda number: generate_answers(
-            vlm, vlm.encode([base[number % len(base)]], padding_side="left")
+            vlm, vlm.encode([base[number % len(base)]], prompt, padding_side="left")
         )
     calls[FIRST_TOKEN] = lambda number: (
-        vlm.last_states(vlm.encode([base[number % len(base)]]), logits=True).logits
+        vlm.last_states(vlm.encode([base[number % len(base)]], prompt), logits=True).logits
     )
     for calibrated, layer in lens_layers.items():
         calls[LENS[calibrated]] = _lens_call(contest, layer, base)
@@ -193,7 +203,7 @@ def _lens_call(contest: Contest, layer: int, base: Sequence[Record]) -> Callable
     cut, words = contest.vlm.truncated(layer), contest.base.words
 
     def call(number: int) -> object:
-        captured = capture_batch(cut, [base[number % len(base)]])
+        captured = capture_batch(cut, [base[number % len(base)]], prompt=contest.prompt)
         return words and logit_lens(contest.vlm, captured.activations[:, -1:], words)
 
     return call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,7 @@ from superneurons.shortcut.form import Form
 from superneurons.task.labels import DataWarning
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 __all__ = ["Contest", "Fitted", "joined_answers"]
 
@@ -67,6 +68,8 @@ class Contest:
         Its first-token logits of the labels, shape (N, C), where they can be told apart.
     seed
         Of everything that is drawn.
+    prompt
+        How the model is asked.
     """
 
     vlm: VLM
@@ -77,6 +80,7 @@ class Contest:
     base: BaseTask
     logits: NDArray[np.float32] | None
     seed: int
+    prompt: Prompt = field(default_factory=Prompt)
 
     @property
     def test(self) -> list[Record]:
@@ -189,6 +193,7 @@ class Contest:
         classifier = SuperNeuronClassifier(
             self.vlm, read_out=entry.read_out, read_out_params=dict(entry.params) or None,
             site=entry.site.kind, position=entry.site.position, random_state=self.seed,
+            prompt_order=self.prompt.order, prompt_template=self.prompt.template,
         )  # fmt: skip
         with warnings.catch_warnings():
             if entry.site.sees_only_pictures or again:

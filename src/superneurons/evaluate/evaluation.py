@@ -83,8 +83,8 @@ def evaluate_classifier(
     rows.append(Row(_OURS, ours, classifier.exit_layer_, len(classifier.neurons_), timings[_OURS]))
     predicted = [answer.label for answer in answers]
     null = {"balanced_accuracy_95_of_shuffled_labels": _null(truth, predicted, seed)}
-    setting = setting_of(classifier.vlm, records, repeats, seed) | early_exits([classifier])
-    return Comparison(tuple(rows), setting, null)
+    setting = setting_of(classifier.vlm, records, repeats, seed, classifier.prompt)
+    return Comparison(tuple(rows), setting | early_exits([classifier]), null)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ class _Table:
             return
         records, size = self.records, self.classifier.batch_size
         vlm = self.classifier.whole()  # sees pictures as it was made to
-        logits = base.logits(vlm, records, batch_size=size, progress=told)
+        prompt = self.classifier.prompt
+        logits = base.logits(vlm, records, prompt=prompt, batch_size=size, progress=told)
         yield self.row(FIRST_TOKEN, base.raw(records, logits), timing)
         if self.parts:
             answers = self._crossed(
@@ -198,7 +199,7 @@ def _time(
     }
     if rivals:
         calls[FIRST_TOKEN] = lambda i: vlm.last_states(
-            vlm.encode([asked[i % len(asked)]]), logits=True
+            vlm.encode([asked[i % len(asked)]], classifier.prompt), logits=True
         )
     return time_together(calls, repeats=repeats, device=vlm.device)
 

@@ -25,6 +25,7 @@ from superneurons.shortcut.probing import ProbingSet, probing_set
 from superneurons.task.labels import DataWarning
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 __all__ = ["Reading", "Readings", "read_layers"]
 
@@ -88,6 +89,7 @@ def read_layers(
     probe: Sequence[Record],
     test: Sequence[Record],
     *,
+    prompt: Prompt | None = None,
     batch_size: int = 8,
     seed: int = 0,
     steps: Steps = silent,
@@ -104,6 +106,8 @@ def read_layers(
         The whole model.
     probe, test
         Labelled records of two labels to fit on, and others to score on.
+    prompt
+        How they are asked.
     batch_size, seed, steps
         Records per forward pass (each record takes two), seed of what is drawn, and what shows
         progress.
@@ -125,8 +129,8 @@ def read_layers(
     sites = [Site(position=position) for position in TOKENS]
     with steps("running the model") as told:
         both = capture(
-            vlm, [*probing.records, *test], sites=sites, batch_size=batch_size, words=base.words,
-            progress=told,
+            vlm, [*probing.records, *test], sites=sites, prompt=prompt, batch_size=batch_size,
+            words=base.words, progress=told,
         )  # fmt: skip
     n = len(probing.records)
     said = np.array(base.raw(test, logits_of(both)[n:]))
@@ -138,7 +142,7 @@ def read_layers(
                 fitted = _Layer(states[:n], probing.y, probing.groups, seed)
                 rows.append(fitted.read(site.position, layer, states[n:], truth, said))
             told(done, len(sites))
-    setting = setting_of(vlm, test, 0, seed) | {"probing_records": n}
+    setting = setting_of(vlm, test, 0, seed, prompt) | {"probing_records": n}
     return Readings(tuple(rows), mean_recall(truth, said), setting)
 
 

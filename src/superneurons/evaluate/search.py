@@ -132,7 +132,7 @@ def verify(
         calls = _calls(vlm, classifier, base, held, _prompt(search)) if repeats else {}
         timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
     rows = _rows(vlm, classifier, base, held, given, labels, timings, seed)
-    setting = setting_of(vlm, held, repeats, seed) | {
+    setting = setting_of(vlm, held, repeats, seed, _prompt(search)) | {
         "searched_points": len(search.points), "search_records": len(train), "point": str(point),
     }  # fmt: skip
     return Comparison(tuple(rows), setting, {}), classifier
@@ -143,7 +143,7 @@ def _labels(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _prompt(search: ShortcutSearch) -> Prompt:
-    return Prompt(search.settings["orders"][0])
+    return Prompt(search.settings["orders"][0], search.settings.get("prompt_template"))
 
 
 def _base_answers(

@@ -11,12 +11,26 @@ import torch
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 __all__ = ["early_exits", "setting_of"]
 
 
-def setting_of(vlm: VLM, test: Sequence[Record], repeats: int, seed: int) -> dict[str, Any]:
-    """Return what has to be said beside scores and times, as JSON values."""
+def setting_of(
+    vlm: VLM, test: Sequence[Record], repeats: int, seed: int, prompt: Prompt | None = None
+) -> dict[str, Any]:
+    """Return what has to be said beside scores and times, as JSON values.
+
+    Parameters
+    ----------
+    vlm, prompt
+        The model, and how it is asked.
+    test
+        The records that are scored.
+    repeats, seed
+        Rounds of the timing, and the seed of all that is drawn.
+    """
+    prompt = prompt or Prompt()
     return {
         "model": vlm.name,
         "layers": vlm.n_layers,
@@ -26,7 +40,8 @@ def setting_of(vlm: VLM, test: Sequence[Record], repeats: int, seed: int) -> dic
         "processor": platform.machine(),
         "threads": torch.get_num_threads(),
         "dtype": str(vlm.dtype).removeprefix("torch."),
-        "prompt_tokens": int(vlm.encode(test[:1]).last[0]) + 1,
+        "prompt": prompt.frame(vlm.processor, vlm.family),
+        "prompt_tokens": int(vlm.encode(test[:1], prompt).last[0]) + 1,
         "timing": {
             "batch_size": 1,
             "rounds": repeats,

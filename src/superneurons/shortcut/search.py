@@ -25,7 +25,7 @@ from superneurons.task.record import Record
 from superneurons.vlm.answer import LabelWords
 from superneurons.vlm.early_exit import Acceleration
 from superneurons.vlm.model import VLM
-from superneurons.vlm.prompt import Prompt, PromptOrder
+from superneurons.vlm.prompt import Prompt
 
 __all__ = ["classifier_at", "search_shortcuts"]
 
@@ -34,11 +34,11 @@ _Z = 1.96  # 95 % of a normal distribution
 
 @dataclass(frozen=True)
 class _Pass:
-    """One pass over the records: a resolution, an order, and the sites that it gives."""
+    """One pass over the records: a resolution, a prompt, and the sites that it gives."""
 
     view: VLM
     resolution: int | None
-    order: PromptOrder
+    prompt: Prompt
     sites: tuple[Site, ...]
 
 
@@ -47,7 +47,7 @@ class _Tried:
     """A site of a pass, and which samples it answers rightly at each depth, shape (L, n)."""
 
     route: Route
-    order: PromptOrder
+    prompt: Prompt
     right: NDArray[np.bool_]
 
 
@@ -95,20 +95,24 @@ def search_shortcuts(
         Pictures or labels that cannot be used, nothing left to search, activations that are no
         finite numbers.
     ModelError
-        When the model is cut off, lacks a part, or cannot see pictures at a resolution.
+        When the model is cut off, lacks a part, or cannot be asked like this or see pictures at a
+        resolution.
     """
     space = space or SearchSpace()
     vlm.require_whole("logits")
+    prompts = space.prompts(vlm)
     probing, views = probing_set(records, balanced=True, seed=seed), space.views(vlm)
     trial, tried, logits = _try(
-        _passes(space, views, probing), probing, space.max_layer, n_folds=n_folds, seed=seed,
-        batch_size=batch_size, words=words, progress=progress,
+        _passes(space, views, prompts, probing), probing, space.max_layer, n_folds=n_folds,
+        seed=seed, batch_size=batch_size, words=words, progress=progress,
     )  # fmt: skip
     costs = measure_costs(
         views, {one.route: len(one.right) for one in tried}, probing.records[:timing_batch],
-        prompt=Prompt(space.orders[0]), repeats=repeats, acceleration=acceleration,
+        prompt=prompts[0], repeats=repeats, acceleration=acceleration,
     )  # fmt: skip
-    settings = _settings(vlm, probing, seed) | {"orders": list(space.orders)}
+    settings = _settings(vlm, probing, seed) | {
+        "orders": [prompt.order for prompt in prompts], "prompt_template": space.template,
+    }  # fmt: skip
     return _search(trial, tried, costs, settings, probing, logits)
 
 
@@ -128,14 +132,18 @@ def classifier_at(point: Point, vlm: VLM, **params: Any) -> SuperNeuronClassifie
     params = {"read_out_params": {"tolerance": None}, **params}
     return SuperNeuronClassifier(
         vlm, site=point.kind, position=point.position, max_layer=point.depth,
-        prompt_order=point.order, resolution=point.resolution, **params,
+        prompt_order=point.order, prompt_template=point.template, resolution=point.resolution,
+        **params,
     )  # fmt: skip
 
 
 def _passes(
-    space: SearchSpace, views: Mapping[int | None, VLM], probing: ProbingSet
+    space: SearchSpace,
+    views: Mapping[int | None, VLM],
+    prompts: Sequence[Prompt],
+    probing: ProbingSet,
 ) -> list[_Pass]:
-    """Plan the passes; pictures alone are the same in every order, and read in the first."""
+    """Plan the passes; pictures alone are the same in every prompt, and read in the first."""
     sites = space.sites(only_pictures=probing.form == "direct")
     if not sites:
         raise DataError(
@@ -145,10 +153,10 @@ def _passes(
         )
     found = []
     for resolution, view in views.items():
-        for order in space.orders:
-            known = tuple(s for s in sites if order == space.orders[0] or not s.sees_only_pictures)
+        for prompt in prompts:
+            known = tuple(s for s in sites if prompt == prompts[0] or not s.sees_only_pictures)
             if known:
-                found.append(_Pass(view, resolution, order, known))
+                found.append(_Pass(view, resolution, prompt, known))
     return found
 
 
@@ -168,7 +176,7 @@ def _try(
     for number, one in enumerate(passes):
         captured = capture(
             _cut(one, max_layer, whole=words is not None and not number), probing.records,
-            sites=one.sites, prompt=Prompt(one.order), batch_size=batch_size,
+            sites=one.sites, prompt=one.prompt, batch_size=batch_size,
             words=None if number else words, progress=_part(progress, number, len(passes)),
         )  # fmt: skip
         if trial is None:
@@ -177,7 +185,7 @@ def _try(
             X = captured.at(one.sites[-1]).flat
             trial = DepthTrial.of(X, probing.y, probing.groups, n_folds=n_folds, seed=seed)
         for site, states in _checked(captured, probing, max_layer):
-            found.append(_Tried(Route(one.resolution, site), one.order, trial.right(states)))
+            found.append(_Tried(Route(one.resolution, site), one.prompt, trial.right(states)))
     assert trial is not None  # there is a pass at least
     return trial, found, logits
 
@@ -227,8 +235,9 @@ def _search(
 def _point(one: _Tried, depth: int, value: float, error: float, costs: Costs) -> Point:
     route, interval = one.route, (max(0.0, value - _Z * error), min(1.0, value + _Z * error))
     return Point(
-        route.resolution, route.site.kind, route.site.position, one.order, depth,
+        route.resolution, route.site.kind, route.site.position, one.prompt.order, depth,
         value, error, interval, costs.ms(route, depth), costs.ratio(route, depth),
+        one.prompt.template,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from superneurons.activations.site import Position, Site
 from superneurons.errors import DataError, Problem
 from superneurons.shortcut.probing import ProbingSet
 from superneurons.shortcut.search_scores import Accuracies
-from superneurons.vlm.prompt import PromptOrder
+from superneurons.vlm.prompt import Prompt, PromptOrder
 from superneurons.vlm.taps import Kind
 
 __all__ = ["Point", "ShortcutSearch", "check_limits"]
@@ -40,6 +40,8 @@ class Point:
         Milliseconds from prepared inputs to the activations, for one batch.
     ratio
         How many times that goes into the whole model's prefill with its label logits.
+    template
+        What is asked with instead of the chat template.
     """
 
     resolution: int | None
@@ -52,6 +54,12 @@ class Point:
     interval: tuple[float, float]
     cost_ms: float
     ratio: float
+    template: str | None = None
+
+    @property
+    def prompt(self) -> Prompt:
+        """How the model is asked."""
+        return Prompt(self.order, self.template)
 
     @property
     def site(self) -> Site:
@@ -69,8 +77,9 @@ class Point:
 
     def __str__(self) -> str:
         size = "own resolution" if self.resolution is None else f"{self.resolution} pixels"
+        asked = self.order if self.template is None else "own template"
         return (
-            f"{self.site}, layer {self.depth}, {self.order}, {size}: {self.accuracy:.1%} at "
+            f"{self.site}, layer {self.depth}, {asked}, {size}: {self.accuracy:.1%} at "
             f"{self.cost_ms:.3g} ms"
         )
 

@@ -8,7 +8,7 @@ from itertools import product
 from superneurons.activations.site import Position, Site
 from superneurons.errors import DataError, ModelError, Problem
 from superneurons.vlm.model import VLM
-from superneurons.vlm.prompt import ORDERS, PromptOrder
+from superneurons.vlm.prompt import ORDERS, Prompt, PromptOrder, has_chat_template
 from superneurons.vlm.taps import Kind
 
 __all__ = ["SearchSpace"]
@@ -25,14 +25,18 @@ class SearchSpace:
     kinds, positions
         Sites: each kind of the decoder at each position; kinds that see pictures only have one.
     orders
-        What prompts begin with. The base model is asked in the first.
+        What prompts begin with. The base model is asked in the first. A template, and a model
+        without a chat template, has one order only: the others are left out.
+    template
+        What to ask with instead of the chat template (:class:`~superneurons.vlm.prompt.Prompt`).
     max_layer
         Deepest layer that is tried, of any site.
 
     Raises
     ------
     DataError
-        For an empty choice, unknown words, or a position that allows no early exit.
+        For an empty choice, unknown words, a position that allows no early exit, or a template that
+        can't be asked with.
     """
 
     resolutions: tuple[int, ...] = ()
@@ -40,6 +44,7 @@ class SearchSpace:
     positions: tuple[Position, ...] = ("last_prompt", "image_mean", "image_max")
     orders: tuple[PromptOrder, ...] = ORDERS
     max_layer: int | None = None
+    template: str | None = None
 
     def __post_init__(self) -> None:
         choices = {"kinds": self.kinds, "positions": self.positions, "orders": self.orders}
@@ -54,13 +59,15 @@ class SearchSpace:
         ]  # fmt: skip
         if self.max_layer is not None and self.max_layer < 1:
             problems.append(Problem("max_layer", f"{self.max_layer}, not at least 1"))
+        problems += _problems_of(self.template)
         if "first_generated" in self.positions:
             problems.append(Problem("positions", "first_generated allows no early exit"))
         if problems:
             raise DataError(
                 "There is nothing to search here.",
                 problems=problems,
-                mend=f"Give at least one of each; orders: {', '.join(ORDERS)}.",
+                mend=f"Give at least one of each; orders: {', '.join(ORDERS)}; a template holds "
+                "{pictures} and {question}, each once.",
             )
         self.sites(only_pictures=True)
 
@@ -76,6 +83,15 @@ class SearchSpace:
         found = found if only_pictures else []
         decoder = [kind for kind in self.kinds if not Site(kind).sees_only_pictures]
         return found + [Site(kind, position) for kind, position in product(decoder, self.positions)]
+
+    def prompts(self, vlm: VLM) -> tuple[Prompt, ...]:
+        """Return the prompts that a model can be asked with."""
+        if self.template is not None:
+            return (Prompt(template=self.template),)
+        known = ORDERS if has_chat_template(vlm.processor) else ORDERS[:1]
+        # None of them: the first says what is wrong with it, when it is asked with.
+        orders = [order for order in self.orders if order in known] or self.orders[:1]
+        return tuple(Prompt(order) for order in orders)
 
     def views(self, vlm: VLM) -> dict[int | None, VLM]:
         """Return the model at each resolution, under ``None`` as it is.
@@ -103,3 +119,11 @@ class SearchSpace:
                 "This model cannot see pictures at some resolutions.", problems=problems, mend=mend
             )
         return views
+
+
+def _problems_of(template: str | None) -> list[Problem]:
+    try:
+        Prompt(template=template)
+    except ModelError as error:
+        return list(error.problems)
+    return []
