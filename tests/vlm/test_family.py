@@ -20,6 +20,16 @@ def test_every_module_of_the_folder_is_registered() -> None:
     assert family_of(SimpleNamespace(model_type="llava")).name == "LLaVA-1.5"
 
 
+def test_a_family_that_names_its_language_models_has_those_alone() -> None:
+    def named(text: str) -> str:
+        return family_of(
+            SimpleNamespace(model_type="internvl", text_config=SimpleNamespace(model_type=text))
+        ).name
+
+    assert named("qwen2") == named("llama") == "InternVL"
+    assert named("qwen3_moe") == "InternVL-MoE"
+
+
 def test_an_unknown_family_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(ModelError, match="'gpt2' are not supported") as caught:
         family_of(SimpleNamespace(model_type="gpt2"))

@@ -55,9 +55,9 @@ class Family:
         The ``config.model_type`` values that belong to it.
     model_class
         The class in ``transformers`` that loads it.
-    tower_types
-        The ``config.vision_config.model_type`` values that belong to it; any, by default. Families
-        that name theirs come first.
+    tower_types, text_types
+        The ``model_type`` values of ``config.vision_config`` and ``config.text_config`` that belong
+        to it; any, by default. Families that name theirs come first.
     vision, projector
         The vision tower, and what takes its output into the language model's space.
     trunk
@@ -109,6 +109,7 @@ class Family:
     vision: tuple[str, ...]
     projector: tuple[str, ...]
     tower_types: tuple[str, ...] = ()
+    text_types: tuple[str, ...] = ()
     trunk: str = "model"
     decoder: str = "model.language_model"
     layers_name: str = "layers"
@@ -156,7 +157,7 @@ def families() -> Mapping[str, tuple[Family, ...]]:
         for family in import_module(f"{package.__name__}.{module.name}").FAMILIES
     )
     by_type: dict[str, list[Family]] = {}
-    for family in sorted(found, key=lambda family: not family.tower_types):
+    for family in sorted(found, key=lambda each: not each.tower_types + each.text_types):
         for model_type in family.model_types:
             by_type.setdefault(model_type, []).append(family)
     return {model_type: tuple(members) for model_type, members in by_type.items()}
@@ -176,9 +177,12 @@ def family_of(config: Any) -> Family:
         When the family is not known, with those that are.
     """
     known = families()
-    tower = getattr(getattr(config, "vision_config", None), "model_type", None)
+    tower, text = (
+        getattr(getattr(config, name, None), "model_type", None)
+        for name in ("vision_config", "text_config")
+    )
     for family in known.get(config.model_type, ()):
-        if not family.tower_types or tower in family.tower_types:
+        if tower in (family.tower_types or [tower]) and text in (family.text_types or [text]):
             return family
     raise ModelError(
         f"Models of type {config.model_type!r} are not supported.",
