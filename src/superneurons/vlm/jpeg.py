@@ -29,7 +29,9 @@ __all__ = ["decoded_on", "opened_on", "why_not_on"]
 _DEVICES = ("cuda",)
 _FAR = 2.0
 _BEGIN, _END = b"\xff\xd8\xff", b"\xff\xd9"
-_LETTERS = [ord(letter) for letter in "RGB"]
+_LETTERS = tuple(b"RGB")
+_WHOLE = (1, 1)
+_SAMPLINGS = (_WHOLE, (2, 1), (2, 2))  # 4:4:4, 4:2:2, 4:2:0; of others nothing is known
 
 _reasons: dict[str, str] = {}
 _lock = threading.Lock()
@@ -62,9 +64,9 @@ def decoded_on(source: ImageSource, device: torch.device) -> torch.Tensor | None
     torch.Tensor or None
         (H, W, 3) uint8 on the device. ``None`` for whatever Pillow has to decode, or to refuse with
         a reason: what is missing, damaged, cut short or no JPEG; one that is to be turned (EXIF),
-        has colours other than grey or YCbCr, anything after its end, or more than
-        ``PIL.Image.MAX_IMAGE_PIXELS``; one that the device's decoder refuses; and everything on a
-        device where :func:`why_not_on` gives a reason.
+        has colours other than grey or YCbCr, chroma other than whole or halved, anything after its
+        end, or more than ``PIL.Image.MAX_IMAGE_PIXELS``; one that the device's decoder refuses; and
+        everything on a device where :func:`why_not_on` gives a reason.
     """
     if why_not_on(device):
         return None
@@ -80,10 +82,17 @@ def why_not_on(device: torch.device) -> str:
     """Say why JPEG files are not decoded on a device; ``""`` where they are.
 
     Asked for the first time, it compares what is decoded there with Pillow's decoder, on a colour
-    picture with halved chroma (4:2:0) and a grey one, both of quality 90. They are never the same:
-    between the chroma samples of a file Pillow's decoder interpolates where nvJPEG repeats them, so
-    that edges between colours differ by many levels; and the two round differently, so that any
-    value may be a level off. A mean difference of more than two levels counts as an error.
+    picture with halved chroma (4:2:0) and a grey one, both of quality 90. A mean difference of more
+    than two levels counts as an error.
+
+    Found on an H100 (torchvision 0.26, CUDA 13, Pillow 12.3): grey files and those with whole
+    chroma (4:4:4) give the same levels. Where chroma is halved Pillow interpolates between its
+    samples and nvJPEG doesn't: smooth pictures of 640 × 480 differ by 0.4 (4:2:2) to 0.7 levels in
+    the mean, the one made up here by 1.0, at edges between colours by up to 55, and where colours
+    change from pixel to pixel, as in pictures scaled to a few dozen, by about 10 in the mean.
+    Left alone, nvJPEG also decodes files that are cut short without an error, takes three
+    components for YCbCr whatever is said of them, and gets grey ones of 2 × 2 blocks wrong: those
+    are not given to it.
 
     Warns
     -----
@@ -148,7 +157,8 @@ def _made_up(mode: str) -> bytes:
     levels[50:80, 70:101] = (40, 80, 160)
     written = BytesIO()
     picture = Image.fromarray(levels.astype(np.uint8)).convert(mode)
-    picture.save(written, "JPEG", quality=90, subsampling="4:2:0")
+    sampling = {"subsampling": "4:2:0"} if mode == "RGB" else {}
+    picture.save(written, "JPEG", quality=90, **sampling)
     return written.getvalue()
 
 
@@ -180,16 +190,20 @@ def _checked(content: bytes, image: Image.Image) -> tuple[bytes, tuple[int, int]
     limit = Image.MAX_IMAGE_PIXELS
     fits = limit is None or image.width * image.height <= limit
     upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
-    known = image.format == "JPEG" and image.mode in ("RGB", "L")  # several pictures: MPO
-    if not (known and fits and upright and _is_ycbcr(image) and content.endswith(_END)):
+    known = image.format == "JPEG" and _is_usual(image)  # a file of several pictures is MPO
+    if not (known and fits and upright and content.endswith(_END)):
         raise ValueError("for Pillow")
     return content, image.size
 
 
-def _is_ycbcr(image: Image.Image) -> bool:
-    """As libjpeg decides it; nvJPEG takes three components for YCbCr whatever is said of them."""
-    if image.mode == "L" or "jfif" in image.info:
+def _is_usual(image: Image.Image) -> bool:
+    """Whether it is grey or YCbCr, as libjpeg decides that, with chroma whole or halved."""
+    names, *sizes = zip(*[layer[:3] for layer in image.layer], strict=True)  # type: ignore[attr-defined]
+    luma, *chroma = zip(*sizes, strict=True)
+    if image.mode == "L":
+        return bool(luma == _WHOLE)
+    if image.mode != "RGB" or luma not in _SAMPLINGS or set(chroma) != {_WHOLE}:
+        return False
+    if "jfif" in image.info:
         return True
-    if "adobe_transform" in image.info:
-        return bool(image.info["adobe_transform"])
-    return [layer[0] for layer in image.layer] != _LETTERS  # type: ignore[attr-defined]
+    return bool(image.info.get("adobe_transform", names != _LETTERS))
