@@ -28,7 +28,7 @@ from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm import source
 from superneurons.vlm.answer import generate_answers
-from superneurons.vlm.family import families
+from superneurons.vlm.family import families, family_of
 from superneurons.vlm.fingerprint import fingerprint
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
@@ -36,6 +36,7 @@ from superneurons.vlm.partial import check_depth, first_layers, map_tensors, tow
 from superneurons.vlm.source import locate
 from superneurons.vlm.taps import KINDS, PICTURE_KINDS, Kind
 from superneurons.vlm.tower import layers_read
+from tiny_families import savers as tiny_families
 from tiny_models import SAVERS
 
 INDEX = "model.safetensors.index.json"
@@ -369,6 +370,25 @@ def test_a_name_that_is_not_understood_costs_no_more_than_a_look(
     (path / INDEX).write_text(json.dumps(index))
     part = open_vlm(str(path), device="cpu", depth=1)
     assert_same_states(part, llava.truncated(1), records)
+
+
+def test_a_name_that_transformers_passes_over_is_not_even_looked_at(tmp_path: Path) -> None:
+    path = tiny_families()["qwen3_5"](tmp_path / "model")
+    index = dict.fromkeys(load_file(path / "model.safetensors"), "model.safetensors")
+    index["mtp.layers.0.mlp.up_proj.weight"] = "guessing-ahead.safetensors"
+    (path / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    assert open_vlm(str(path), device="cpu", depth=1).depth == 1
+
+
+@pytest.mark.parametrize("name", sorted(tiny_families()))
+def test_of_every_family_no_more_is_mapped_than_is_used(tmp_path: Path, name: str) -> None:
+    source = locate(str(tiny_families()[name](tmp_path / "model")))
+    family = family_of(source.config)
+    for depth in (1, 2):
+        tower = tower_kept(source.config, family, depth)
+        mapped = map_tensors(source, family, depth, tower)
+        used = open_vlm(source.name, device="cpu", depth=depth).model.parameters()
+        assert sum(t.numel() for t in mapped.values()) <= sum(t.numel() for t in used)
 
 
 def test_tied_embeddings_cost_nothing(llava_path: Path, tmp_path: Path) -> None:

@@ -124,21 +124,34 @@ def _keeper(family: Family, depth: int, tower: int | None) -> Callable[[str], bo
 
     A name that isn't understood is kept: it costs a look into its file, and nothing else.
     """
-    # "model.language_model.layers.0", but "language_model.model.layers.0" in older checkpoints
-    decoder = rf"(?:^|\.){re.escape(family.decoder.rpartition('.')[2])}\.(?:model\.)?"
+    # "model.language_model.layers.0", but "language_model.model.layers.0" in older checkpoints, or
+    # "model.layers.0" where these began as language models
+    decoder = rf"(?:^model|(?:^|\.){re.escape(family.decoder.rpartition('.')[2])}(?:\.model)?)\."
     layer = re.compile(rf"{decoder}{re.escape(family.layers_name)}\.(\d+)\.")
     last = re.compile(rf"{decoder}{re.escape(family.norm.rpartition('.')[2])}\.|(?:^|\.)lm_head\.")
 
     roots = "|".join(re.escape(path.rpartition(".")[2]) for path in family.vision)
     seeing = re.compile(rf"(?:^|\.)(?:{roots})\.(?:\w+\.)*?(?:layers|layer|blocks)\.(\d+)\.")
 
+    unused = _never_loaded(family)
+
     def kept(name: str) -> bool:
         if found := seeing.search(name):
-            return tower is None or int(found[1]) < tower
+            return tower is None or family.tower_count is None or int(found[1]) < tower
         found = layer.search(name)
-        return int(found[1]) < depth if found else not last.search(name)
+        if found:
+            return int(found[1]) < depth
+        return not last.search(name) and not any(pattern.search(name) for pattern in unused)
 
     return kept
+
+
+def _never_loaded(family: Family) -> list[re.Pattern[str]]:
+    """What ``transformers`` passes over in checkpoints, such as layers that guess tokens ahead."""
+    import transformers
+
+    model_class = getattr(transformers, family.model_class)
+    return [re.compile(name) for name in model_class._keys_to_ignore_on_load_unexpected or ()]
 
 
 def first_layers(
