@@ -46,7 +46,7 @@ def test_of_a_family_without_a_lean_pass_it_says_so(
     run: Runner, llava_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     family = replace(families()["llava"][0], lean_tower=None)
-    monkeypatch.setattr(opening, "family_of", lambda _: family)
+    monkeypatch.setattr(opening, "described_or_found", lambda _: family)
     done = run("doctor", "--model", llava_path)
     assert done.code == 0, done.err
     lines = dict(line.split(maxsplit=2)[::2] for line in done.out.splitlines() if "early" in line)

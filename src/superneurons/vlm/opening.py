@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from superneurons.errors import ModelError, Problem, ResourceError, SuperNeuronsError
-from superneurons.vlm.family import Family, family_of
+from superneurons.vlm.family import Family
+from superneurons.vlm.finder import described_or_found
 from superneurons.vlm.memory import moved
 from superneurons.vlm.model import VLM
 from superneurons.vlm.partial import check_depth, first_layers, map_tensors, tower_kept
@@ -74,7 +75,7 @@ def open_vlm(
     check_preparation(preparation)
     where = _device(device)
     source = locate(name, revision=revision, trust_remote_code=trust_remote_code)
-    family = family_of(source.config)
+    family = described_or_found(source.config)
     options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
     layers = check_depth(source, depth or 0)
     part = None if depth in (None, layers) else (depth or 0, tower_layers)
