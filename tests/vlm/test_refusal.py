@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,50 @@ def test_records_that_do_not_go_together_are_told_apart_from_bad_ones() -> None:
         taken_or_refused(Processor({}, together=False), RECORDS, PICTURES)
     assert caught.value.where == "records a.jsonl:0 … a.jsonl:3"
     assert "batch" in str(caught.value.mend)
+
+
+@dataclass
+class Sized:
+    """An image processor that scales pictures."""
+
+    size: dict[str, int]
+
+    @property
+    def image_processor(self) -> Sized:
+        return self
+
+
+def test_a_picture_that_would_be_scaled_beyond_all_memory_is_refused_before_that() -> None:
+    processor, sized = Processor({}), Sized({"shortest_edge": 336})
+    shown = [[Image.new("RGB", (60, 30))], [Image.new("RGB", (1, 2000))], [torch.zeros(1, 900, 3)]]
+    with pytest.raises(DataError, match="2 of 3 records have pictures too narrow") as caught:
+        taken_or_refused(processor, RECORDS[:3], shown, sized)
+    assert [problem.where for problem in caught.value.problems] == ["a.jsonl:1", "a.jsonl:2"]
+    assert "1.png (1 × 2000 pixels): scaled to a shorter side of 336: 225,792,000 pixels" in str(
+        caught.value
+    )
+    assert "2.png (900 × 1 pixels)" in str(caught.value)
+    assert not processor.calls
+
+
+@pytest.mark.parametrize(
+    "size",
+    [{"height": 336, "width": 336}, {"shortest_edge": 336, "longest_edge": 9000}, {}],
+)
+def test_narrow_pictures_are_left_to_processors_that_bound_them(size: dict[str, int]) -> None:
+    shown = [[Image.new("RGB", (1, 2000))]]
+    assert taken_or_refused(Processor({}), RECORDS[:1], shown, Sized(size))
+
+
+def test_the_bound_is_that_of_opening_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, sized = [[Image.new("RGB", (1, 9))]], Sized({"shortest_edge": 10})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900)
+    assert taken_or_refused(Processor({}), RECORDS[:1], shown, sized)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 899)
+    with pytest.raises(DataError, match="900 pixels"):
+        taken_or_refused(Processor({}), RECORDS[:1], shown, sized)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert taken_or_refused(Processor({}), RECORDS[:1], shown, sized)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), OutputError("Full.")])

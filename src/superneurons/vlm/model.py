@@ -252,7 +252,7 @@ class VLM:
                     return_tensors="pt",
                 )
 
-        batch = taken_or_refused(prepared, records, images)
+        batch = taken_or_refused(prepared, records, images, self.processor)
         mask = batch["attention_mask"]
         positions = torch.arange(mask.shape[1]).expand_as(mask)
         last = (positions * mask).argmax(dim=1)

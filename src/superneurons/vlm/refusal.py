@@ -1,4 +1,4 @@
-"""Which record it is that a model's processor refuses, where it refuses a batch."""
+"""Which records a model's processor refuses, or must not be given."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _REFUSALS = (ValueError, LookupError, ArithmeticError, OSError)
 
 
 def taken_or_refused(
-    prepare: Callable[[slice], _Batch], records: Sequence[Record], pictures: Sequence[Sequence[Any]]
+    prepare: Callable[[slice], _Batch],
+    records: Sequence[Record],
+    pictures: Sequence[Sequence[Any]],
+    processor: Any = None,
 ) -> _Batch:
     """Prepare a batch; where the processor fails, find the records that it fails on.
 
@@ -33,12 +36,17 @@ def taken_or_refused(
         N records.
     pictures
         Those of each record, opened: pictures, or tensors (H, W, 3).
+    processor
+        The model's, which may scale pictures up by their shorter side.
 
     Raises
     ------
     DataError
-        Lists every record that is refused by itself. To find them, each is tried alone.
+        Lists every record that is refused by itself. To find them, each is tried alone. Also
+        before anything is prepared, when a picture is so narrow that it would be scaled to more
+        than ``PIL.Image.MAX_IMAGE_PIXELS``.
     """
+    _refuse_stretched(records, pictures, processor)
     try:
         return prepare(slice(None))
     except SuperNeuronsError:
@@ -64,6 +72,31 @@ def taken_or_refused(
         ) from error
 
 
+def _refuse_stretched(
+    records: Sequence[Record], pictures: Sequence[Sequence[Any]], processor: Any
+) -> None:
+    """1 × 20,000 pixels with a shorter side of 336 would be 2 billion."""
+    size = dict(getattr(getattr(processor, "image_processor", None), "size", None) or {})
+    limit = Image.MAX_IMAGE_PIXELS
+    if set(size) != {"shortest_edge"} or limit is None:
+        return
+    side = size["shortest_edge"]
+    problems = []
+    for index, (record, own) in enumerate(zip(records, pictures, strict=True)):
+        shapes = [(min(shape), max(shape)) for shape in map(_shape, own)]
+        most = max((side * side * long // short for short, long in shapes), default=0)
+        if most > limit:
+            what = f"{_shown(record, own)}scaled to a shorter side of {side}: {most:,} pixels"
+            problems.append(Problem(record.id or f"record {index}", what))
+    if problems:
+        raise DataError(
+            f"{len(problems)} of {len(records)} records have pictures too narrow for this model.",
+            problems=problems,
+            mend="Crop or pad these pictures to a shape nearer to a square, or leave their records "
+            "out.",
+        )
+
+
 def _reasons(prepare: Callable[[slice], object], n: int, error: Exception) -> dict[int, str]:
     """What it says to each record that it refuses alone."""
     if n == 1:
@@ -81,14 +114,15 @@ def _shown(record: Record, opened: Sequence[Any]) -> str:
     parts = []
     for number, (source, picture) in enumerate(zip(record.images, opened, strict=True), start=1):
         name = source.name if isinstance(source, Path) else f"picture {number}"
-        parts.append(f"{name} ({_size(picture)} pixels)")
+        width, height = _shape(picture)
+        parts.append(f"{name} ({width} × {height} pixels)")
     return f"{', '.join(parts)}: " if parts else ""
 
 
-def _size(picture: Any) -> str:
+def _shape(picture: Any) -> tuple[int, int]:
     if isinstance(picture, Image.Image):
-        return f"{picture.width} × {picture.height}"
-    return f"{picture.shape[1]} × {picture.shape[0]}"
+        return picture.size
+    return int(picture.shape[1]), int(picture.shape[0])
 
 
 def _said(error: Exception) -> str:
