@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from superneurons.vlm.answer import LabelWords
 from superneurons.vlm.family import part
+from superneurons.vlm.head import Head
 from superneurons.vlm.model import VLM
 
 __all__ = ["logit_lens"]
@@ -43,16 +42,14 @@ def logit_lens(vlm: VLM, residual: NDArray[np.float16], words: LabelWords) -> ND
     but the last, which is why it stands in comparisons both raw and calibrated.
     """
     norm = part(vlm.model, vlm.family.norm, family=vlm.family.name)
-    head = cast(Any, vlm.model).get_output_embeddings()
     tokens = sorted({token for ids in words.tokens for token in ids})
     places = [torch.tensor([tokens.index(token) for token in ids]) for ids in words.tokens]
-    weight = head.weight[tokens].float()
-    bias = None if head.bias is None else head.bias[tokens].float()
+    head = Head(vlm.model, vlm.family, tokens)
     n, n_layers, width = residual.shape
     rows = torch.from_numpy(np.ascontiguousarray(residual)).reshape(-1, width)
     found = []
     for block in torch.split(rows, _ROWS_AT_ONCE):
         normed = norm(block.to(vlm.device, vlm.dtype)).float()
-        logits = torch.nn.functional.linear(normed, weight, bias).cpu()
+        logits = head(normed).cpu()
         found.append(torch.stack([logits[:, ids].logsumexp(dim=1) for ids in places], dim=1))
     return np.asarray(torch.cat(found).reshape(n, n_layers, -1).numpy())

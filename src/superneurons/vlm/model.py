@@ -14,6 +14,7 @@ from superneurons.errors import DataError, ModelError, Problem
 from superneurons.task.images import open_image
 from superneurons.task.record import Record
 from superneurons.vlm.family import Family, part
+from superneurons.vlm.head import Head
 from superneurons.vlm.inputs import TEXT_INPUTS, Inputs, LastStates
 from superneurons.vlm.patches import patch_averages
 from superneurons.vlm.pixels_processor import Opener, opener_on, processor_on
@@ -336,8 +337,8 @@ class VLM:
         if not logits:
             return LastStates(parts, None, over_image)
         rows, last = torch.arange(len(inputs), device=self.device), inputs.last.to(self.device)
-        head = cast(Any, self.model).get_output_embeddings()
-        return LastStates(parts, head(hidden[rows, last]).float(), over_image)
+        logits_of = Head(self.model, self.family)
+        return LastStates(parts, logits_of(hidden[rows, last]), over_image)
 
     def _require_parts(self, kinds: Sequence[Kind]) -> None:
         if not self.depth and not set(kinds) <= set(PICTURE_KINDS):
