@@ -36,6 +36,18 @@ def test_the_pictures_stay_as_they_are() -> None:
     assert followed.pictures == (1,)
 
 
+def test_an_answer_is_of_the_type_that_the_family_gives_it() -> None:
+    row = torch.ones(1, 2, dtype=torch.long)
+    marked = {"input_ids": row, "attention_mask": row, "token_type_ids": row - 1}
+    inputs = Inputs(marked, torch.tensor([1]), (1,))
+    token = torch.tensor([4])
+    assert inputs.followed_by(token, 1).tensors["token_type_ids"].tolist() == [[0, 0, 1]]
+    assert inputs.followed_by(token).tensors["token_type_ids"].tolist() == [[0, 0, 0]]
+    assert set(Inputs({"input_ids": row, "attention_mask": row}, inputs.last, (1,)).followed_by(
+        token, 1
+    ).tensors) == {"input_ids", "attention_mask"}  # fmt: skip
+
+
 def test_states_are_found_by_kind_and_position() -> None:
     last, mean = torch.zeros(1, 2, 3), torch.ones(1, 2, 3)
     states = LastStates({"residual": last}, None, {("residual", "image_mean"): mean})

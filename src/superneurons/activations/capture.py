@@ -244,7 +244,8 @@ def capture_inputs(
         tokens = answers.cpu().numpy()
         pooled = words.pool(states.logits).cpu().numpy() if words else None
         if later:
-            after = vlm.last_states(inputs.followed_by(answers), later).parts
+            longer = inputs.followed_by(answers, vlm.family.answer_type)
+            after = vlm.last_states(longer, later).parts
             read |= {Site(k, "first_generated"): to_float16(part) for k, part in after.items()}
     return Captured({site: read[site] for site in sites}, pooled, tokens)
 

@@ -96,8 +96,13 @@ class Family:
     lacks
         Kinds of sites that it doesn't have: ``mlp`` where experts take turns, ``heads`` where not
         all layers have attention, ``vision`` where the tower isn't one list of layers.
+    answer_type
+        What ``token_type_ids`` are for tokens that the model answers with.
     resizable
         Whether pictures can be seen at another size than the model was trained at.
+    sizes_count_frames
+        Whether the numbers of pixels that its image processor allows count a picture once for each
+        frame of a patch.
     lean_tower
         Set when the family's passes are known well enough to stop anywhere (:mod:`vlm.lean`): what
         makes its vision tower of the model. Without it, the layer read runs as a whole.
@@ -127,7 +132,9 @@ class Family:
     mlp_output: str = "mlp.down_proj"
     heads_output: str = "self_attn.o_proj"
     lacks: tuple[str, ...] = ()
+    answer_type: int = 0
     resizable: bool = True
+    sizes_count_frames: bool = False
     lean_tower: Callable[[nn.Module], Tower] | None = None
 
     @property

@@ -37,19 +37,23 @@ class Inputs:
     def __len__(self) -> int:
         return int(self.last.shape[0])
 
-    def followed_by(self, tokens: torch.Tensor) -> Inputs:
+    def followed_by(self, tokens: torch.Tensor, token_type: int = 0) -> Inputs:
         """Return the batch with one more token in each row, after its last one.
 
         Parameters
         ----------
         tokens
             Token ids, shape (B,).
+        token_type
+            What ``token_type_ids`` are for it, where there are any.
         """
         rows, wider = torch.arange(len(self)), dict(self.tensors)
         for name in (name for name in TEXT_INPUTS if name in wider):
             wider[name] = torch.nn.functional.pad(wider[name], (0, 1))
         wider["input_ids"][rows, self.last + 1] = tokens.to(wider["input_ids"])
         wider["attention_mask"][rows, self.last + 1] = 1
+        if "token_type_ids" in wider:
+            wider["token_type_ids"][rows, self.last + 1] = token_type
         return replace(self, tensors=wider, last=self.last + 1)
 
 
