@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +129,27 @@ def test_orientation_is_applied_in_every_mode(mode: str) -> None:
     opened = Image.new(mode, (4, 3))
     opened.getexif()[0x0112] = 8
     assert to_rgb(opened).size == (3, 4)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "CMYK", "P", "RGBA", "L"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_plain_tiff_file_is_turned_with_every_pixel(
+    mode: str, orientation: int, tmp_path: Path
+) -> None:
+    """Pillow mixes the pixels up when it opens such a file by its name."""
+    levels = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    upright = Image.fromarray(levels)
+    picture = Image.fromarray(levels.astype(np.uint16) * 257) if mode == "I;16" else upright
+    undo = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
+    for _ in range(undo):
+        picture = picture.transpose(Image.Transpose.ROTATE_90)
+    turned = Image.Exif()
+    turned[0x0112] = orientation
+    (picture if mode == "I;16" else picture.convert(mode)).save(tmp_path / "a.tiff", exif=turned)
+    with Image.open(tmp_path / "a.tiff") as opened:
+        shown = np.asarray(to_rgb(opened))[..., 0]
+        assert np.array_equal(shown, levels)
+        assert opened.filename == str(tmp_path / "a.tiff")
 
 
 def test_a_picture_without_pixels_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -58,7 +59,7 @@ def to_rgb(image: Image.Image, treated: set[Treatment] | None = None) -> Image.I
         raise ValueError("it has no pixels")
     if any(_DEEP.search(str(tile)) for tile in getattr(image, "tile", ())):  # gone once decoded
         treated.add("16-bit")
-    image.load()
+    _load(image)
     if image.mode == "CMYK":
         treated.add("CMYK")
     return _opaque(_to_8_bits(_upright(image, treated), treated), treated)
@@ -72,6 +73,23 @@ def has_frames(image: Image.Image) -> bool:
         return bool(getattr(image, "is_animated", False))
     except Exception:  # what comes after the first frame is damaged: the decoder may mind, or not
         return False
+
+
+def _load(image: Image.Image) -> None:
+    """Decode it, a TIFF not by its name: an uncompressed one would be mapped into memory.
+
+    Pillow 13 does that with width and height as they will be once it is turned by 90°, so that
+    no pixel is in its place.
+    """
+    if image.format != "TIFF" or not getattr(image, "filename", ""):
+        image.load()
+        return
+    named: Any = image
+    name, named.filename = named.filename, ""
+    try:
+        image.load()
+    finally:
+        named.filename = name
 
 
 def _upright(image: Image.Image, treated: set[Treatment]) -> Image.Image:
