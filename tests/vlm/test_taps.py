@@ -39,6 +39,13 @@ def test_no_hook_stays_behind(vlm: VLM, records: list[Record]) -> None:
     assert hooks() == before
 
 
+def test_no_hook_stays_behind_where_a_part_is_missing(vlm: VLM, records: list[Record]) -> None:
+    other = replace(vlm, family=replace(vlm.family, projector=("model.nowhere",)))
+    with pytest.raises(ModelError, match=r"model\.nowhere"):
+        other.last_states(vlm.encode(records[:1]), ["residual", "projector"])
+    assert not any(layer._forward_hooks for layer in vlm.layers)
+
+
 def test_mlp_neurons_are_what_the_down_projection_gets(vlm: VLM, records: list[Record]) -> None:
     """The last layer's output is what went into its MLP's norm plus the projected neurons."""
     inputs = vlm.encode(records[:2])

@@ -105,7 +105,8 @@ def recording(
         (kind, position): [] for kind, wanted in reads.items() for position in wanted
     }
     handles = []
-    for tap in (tap for kind in reads for tap in _taps(model, family, kind)):
+    # All of them before the first hook: a part that is missing must leave none behind.
+    for tap in [tap for kind in reads for tap in _taps(model, family, kind)]:
         wanted = reads[tap.kind]
         keep = _keeper([(found[tap.kind, at], read) for at, read in wanted.items()])
         if tap.reads_input:
