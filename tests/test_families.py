@@ -77,6 +77,20 @@ def test_states_do_not_depend_on_batch_or_padding(model: VLM, side: str, size: i
             torch.testing.assert_close(found[kind], rows, rtol=2e-4, atol=2e-4)
 
 
+def test_what_it_answers_is_what_it_would_generate(model: VLM) -> None:
+    records = mixed(4)
+    made = model.model.generate(  # type: ignore[operator]
+        **model.encode(records, padding_side="left").tensors,
+        min_new_tokens=2, max_new_tokens=2, do_sample=False,
+        output_logits=True, return_dict_in_generate=True,
+    )  # fmt: skip
+    inputs = model.encode(records)
+    for step in range(2):
+        logits = model.last_states(inputs, logits=True).logits
+        torch.testing.assert_close(logits, made.logits[step].float(), rtol=5e-4, atol=5e-4)
+        inputs = inputs.followed_by(made.sequences[:, step - 2], model.family.answer_type)
+
+
 def test_it_is_fitted_left_early_and_predicted_from(model: VLM, tmp_path: Path) -> None:
     classifier = SuperNeuronClassifier(model, max_layer=2).fit(mixed(40))
     assert classifier.exit_layer_ <= 2
