@@ -9,9 +9,11 @@ from PIL import Image
 
 from superneurons.errors import ModelError
 from superneurons.task.record import Record
+from superneurons.vlm.family import families
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
-from superneurons.vlm.processor import processor_settings
+from superneurons.vlm.processor import load_processor, processor_settings
+from tiny_families import savers
 
 
 def test_every_picture_takes_the_tokens_it_needs(vlm: VLM) -> None:
@@ -33,6 +35,20 @@ def test_picture_tokens_are_marked_for_the_position_ids(vlm: VLM, records: list[
     if "mm_token_type_ids" in tensors:
         marked = tensors["mm_token_type_ids"].bool()
         assert torch.equal(marked, tensors["input_ids"] == vlm.model.config.image_token_id)
+
+
+@pytest.mark.parametrize("name", ["glm4v", "qwen2_5_vl"])
+def test_a_class_that_wants_videos_is_loaded_without(tmp_path: Path, name: str) -> None:
+    path = savers()[name](tmp_path / name)
+    family = families()[name][0]
+    processor = load_processor(str(path), family)
+    assert type(processor).__name__ == family.processor
+    picture, text = Image.new("RGB", (24, 32)), f"{family.picture_mark} Why?"
+    given = processor(images=[[picture]], text=[text], return_tensors="pt")
+    placeholder = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
+    pictures = given["input_ids"] == placeholder
+    assert pictures.sum() == 12
+    assert torch.equal(given["mm_token_type_ids"].bool(), pictures)
 
 
 def test_settings_are_plain_json_and_follow_the_processor(vlm: VLM) -> None:

@@ -177,6 +177,19 @@ def test_a_picture_that_keeps_its_shape_gets_smaller(qwen: VLM, side: int) -> No
     assert image_tokens(view, rows) == (patches // 4).tolist()
 
 
+@pytest.mark.parametrize("side", [16, 24, 32])
+def test_frames_of_which_a_picture_has_several_do_not_make_it_smaller(
+    tmp_path: Path, side: int
+) -> None:
+    """GLM-4.1V's sizes count each of the two frames that are folded into a patch."""
+    whole = open_vlm(str(savers()["glm4v"](tmp_path / "glm4v")), device="cpu")
+    assert whole.resolution == 32
+    vlm = whole.at_resolution(side)
+    assert vlm.resolution == side
+    square = Record((Image.new("RGB", (100, 100)),), "Why?")
+    assert image_tokens(vlm, [square]) == [(side // 8) ** 2]
+
+
 @pytest.mark.parametrize("pixels", [0, -8, 8.0, True, "8", None])
 def test_no_number_of_pixels_is_refused(vlm: VLM, pixels: Any) -> None:
     with pytest.raises(ModelError, match="cannot see pictures") as caught:

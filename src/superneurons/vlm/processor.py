@@ -129,7 +129,17 @@ def _without_video(processor: type[Any]) -> type[Any]:
     def get_attributes(_: type[Any]) -> list[str]:
         return [name for name in whole if name != "video_processor"]
 
-    body = {"get_attributes": classmethod(get_attributes), "__module__": processor.__module__}
+    def create_mm_token_type_ids(self: Any, input_ids: Any) -> Any:
+        # Some make NumPy arrays of the tensors given, which warns
+        return processor.create_mm_token_type_ids(
+            self, [torch.as_tensor(row).tolist() for row in input_ids]
+        )
+
+    body = {
+        "get_attributes": classmethod(get_attributes),
+        "create_mm_token_type_ids": create_mm_token_type_ids,
+        "__module__": processor.__module__,
+    }
     return type(processor.__name__, (processor,), body)
 
 

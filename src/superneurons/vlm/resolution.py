@@ -84,7 +84,8 @@ def resolution_of(model: nn.Module, processor: Any, family: Family) -> int:
     if not family.resizable:
         return _tile_side(model)
     if _keeps_shapes(family):
-        return math.isqrt(int(processor.image_processor.size["longest_edge"]))
+        own = processor.image_processor
+        return math.isqrt(int(own.size["longest_edge"]) // _frames(own, family))
     return int(_embeddings(model, family)[1].image_size)
 
 
@@ -123,8 +124,9 @@ def at_resolution(
     if pixels == resolution_of(model, processor, family):
         return model, processor
     if _keeps_shapes(family):
-        least = min(int(own.size["shortest_edge"]), pixels**2)
-        sizes = {"size": {"shortest_edge": least, "longest_edge": pixels**2}}
+        most = pixels**2 * _frames(own, family)
+        least = min(int(own.size["shortest_edge"]), most)
+        sizes = {"size": {"shortest_edge": least, "longest_edge": most}}
         return model, _with_sizes(processor, own, sizes)
     native = _native_side(model, family)
     scaled = {name: _scaled(own.to_dict().get(name), pixels / native) for name in _SIZES}
@@ -141,6 +143,11 @@ def _tile_side(model: nn.Module) -> int:
 def _keeps_shapes(family: Family) -> bool:
     """Whether the tower takes pictures of any size, one after the other in one row of patches."""
     return family.picture_patches is not None
+
+
+def _frames(own: Any, family: Family) -> int:
+    """How often the sizes that an image processor allows count a picture."""
+    return int(own.temporal_patch_size) if family.sizes_count_frames else 1
 
 
 def _embeddings(model: nn.Module, family: Family) -> tuple[str, Any]:
