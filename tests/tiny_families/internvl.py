@@ -16,7 +16,7 @@ from transformers import (
 from tiny_models import HIDDEN, LAYERS, save, tokenizer
 
 
-def save_internvl(path: Path, kind: str, **text: Any) -> Path:
+def save_internvl(path: Path, kind: str, *, reads: int = -1, **text: Any) -> Path:
     words = tokenizer(
         "<IMG_CONTEXT>",
         context_image_token="<IMG_CONTEXT>",
@@ -37,6 +37,7 @@ def save_internvl(path: Path, kind: str, **text: Any) -> Path:
         },
         image_token_id=words.convert_tokens_to_ids("<IMG_CONTEXT>"),
         image_seq_length=4,
+        vision_feature_layer=reads,
         tie_word_embeddings=False,
     )  # fmt: skip
     pictures = GotOcr2ImageProcessorPil(size={"height": 16, "width": 16}, max_patches=4)
@@ -49,7 +50,7 @@ def save_internvl(path: Path, kind: str, **text: Any) -> Path:
 
 SAVERS = {
     "internvl": partial(save_internvl, kind="qwen2"),
-    "internvl_qwen3": partial(save_internvl, kind="qwen3"),
+    "internvl_qwen3": partial(save_internvl, kind="qwen3", reads=-2),
     "internvl_qwen3_moe": partial(
         save_internvl,
         kind="qwen3_moe",
