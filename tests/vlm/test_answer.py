@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import warnings
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -8,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superneurons.errors import ModelError
+from superneurons.task.labels import DataWarning
 from superneurons.task.record import Record
 from superneurons.vlm.answer import LabelWords, generate_answers, label_words, parse_answer
 from superneurons.vlm.model import VLM
+from tiny_tokenizers import byte_level, sentencepiece
+
+TOKENIZER = byte_level(["abc", "XY", "bc"])
 
 
 def test_all_spellings_of_a_label_count(vlm: VLM) -> None:
@@ -25,20 +31,112 @@ def test_labels_that_start_alike_are_refused(vlm: VLM) -> None:
     assert [problem.where for problem in caught.value.problems] == ["label 'cat'", "label 'cow'"]
 
 
+def words_of(tokenizer: Any, labels: list[str]) -> LabelWords:
+    return label_words(SimpleNamespace(tokenizer=tokenizer), labels)
+
+
+def pieces(tokenizer: Any, words: LabelWords) -> list[list[str]]:
+    return [tokenizer.convert_ids_to_tokens(list(ids)) for ids in words.tokens]
+
+
 def test_spellings_that_several_labels_share_are_left_out() -> None:
-    known: dict[str, int] = {}
-
-    def tokenizer(text: str, **_: object) -> dict[str, list[int]]:
-        """Know words, but spell capitals letter by letter: BLACK and BLUE start alike."""
-        start = text[:2] if text.strip().isupper() else text
-        return {"input_ids": [known.setdefault(start, len(known))]}
-
-    words = label_words(SimpleNamespace(tokenizer=tokenizer), ["black", "blue"])
-    names = {number: word for word, number in known.items()}
-    assert [[names[token] for token in tokens] for tokens in words.tokens] == [
-        ["black", " black", "Black", " Black"],
-        ["blue", " blue", "Blue", " Blue"],
+    tokenizer = byte_level(["black", "blue", "Black", "Blue", "BL"])
+    words = words_of(tokenizer, ["black", "blue"])
+    assert pieces(tokenizer, words) == [
+        ["black", "Ġblack", "Black", "ĠBlack"],
+        ["blue", "Ġblue", "Blue", "ĠBlue"],
     ]
+    assert words.as_dict()["black"] == {
+        "whole": ["black", " black", "Black", " Black"],
+        "first_token_only": [],
+    }
+
+
+def test_spellings_that_only_begin_with_their_token_are_told_apart() -> None:
+    tokenizer = byte_level(["yes", "no", "No", "Rect", "rect"])
+    words = words_of(tokenizer, ["no", "yes", "rectangle"])
+    assert words.as_dict()["yes"] == {
+        "whole": ["yes", " yes"],
+        "first_token_only": ["Yes", "YES"],  # " Yes" begins with a space, and tells nothing
+    }
+    assert words.as_dict()["no"]["whole"] == ["no", " no", "No", " No"]
+    assert words.whole == (True, True, False)
+    assert pieces(tokenizer, words)[2] == ["rect", "Ġrect", "Rect", "ĠRect", "R"]
+    assert all(len(set(ids)) == len(ids) for ids in words.tokens)
+
+
+def test_a_label_that_is_no_single_token_is_said_once() -> None:
+    tokenizer = byte_level(["yes", "no", "stop", "yield"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        words_of(tokenizer, ["no", "yes"])
+    with pytest.warns(DataWarning, match="'stop sign', 'yield sign' is a single") as caught:
+        words = words_of(tokenizer, ["stop", "stop sign", "yield sign"][1:])
+    assert len(caught) == 1
+    assert words.whole == (False, False)
+    assert pieces(tokenizer, words)[0][:2] == ["stop", "Ġstop"]
+
+
+@pytest.mark.parametrize("prepend", ["always", "first", "never"])
+def test_with_sentencepiece_the_answer_begins_in_the_middle_of_a_text(prepend: str) -> None:
+    tokenizer = sentencepiece(["▁yes", "yes", "▁no", "no", "▁Yes", "Yes", "▁No"], prepend)
+    words = words_of(tokenizer, ["no", "yes"])
+    assert pieces(tokenizer, words) == [
+        ["no", "▁no", "<0x4E>", "▁No"],
+        ["yes", "▁yes", "Yes", "▁Yes", "<0x59>"],
+    ]
+    assert words.as_dict()["no"] == {
+        "whole": ["no", " no", " No"],
+        "first_token_only": ["No", "NO"],
+    }
+
+
+@pytest.mark.parametrize("prepend", ["always", "first"])
+def test_a_word_alone_is_not_what_an_answer_begins_with(prepend: str) -> None:
+    """Alone, a space is put before it: the bare piece would be missed."""
+    tokenizer = sentencepiece(["▁yes", "yes", "▁no", "no"], prepend)
+    assert tokenizer.tokenize("yes") == ["▁yes"]
+    assert tokenizer.tokenize("assistant\nyes")[-1] == "yes"
+    assert "yes" in pieces(tokenizer, words_of(tokenizer, ["no", "yes"]))[1]
+
+
+def test_a_lone_space_tells_nothing() -> None:
+    tokenizer = sentencepiece(["yes", "no"])
+    assert tokenizer.tokenize("\n yes")[-2:] == ["▁", "yes"]
+    words = words_of(tokenizer, ["no", "yes"])
+    assert [text for own in words.as_dict().values() for text in own["whole"]] == ["no", "yes"]
+    assert not any("▁" in own for own in pieces(tokenizer, words))
+
+
+def test_letters_beyond_the_vocabulary_are_their_bytes() -> None:
+    for tokenizer in (byte_level(["yes"]), sentencepiece(["▁yes"])):
+        with pytest.raises(ModelError, match="cannot tell these labels apart"):
+            words_of(tokenizer, ["猫", "狗"])  # both begin with the byte E7
+        with pytest.warns(DataWarning, match="'猫', 'ё'"):
+            assert words_of(tokenizer, ["猫", "ё"]).whole == (False, False)
+
+
+def test_what_is_unknown_to_the_tokenizer_says_nothing() -> None:
+    tokenizer = sentencepiece(["▁yes", "yes"], byte_fallback=False)
+    with pytest.raises(ModelError) as caught:
+        words_of(tokenizer, ["yes", "猫", ""])
+    assert [problem.where for problem in caught.value.problems] == ["label '猫'", "label ''"]
+    assert all("no token" in problem.what for problem in caught.value.problems)
+
+
+@given(label=st.text(alphabet="abcXYZé猫 -1", min_size=1, max_size=6))
+def test_the_tokens_of_a_label_are_what_its_spellings_begin_with(label: str) -> None:
+    tokenizer = TOKENIZER
+    try:
+        words = words_of(tokenizer, [label])
+    except ModelError:
+        assert label.strip() == "" or label[0] == " "
+        return
+    for spelling in words.spellings[0]:
+        ids = tokenizer("\n" + spelling.text)["input_ids"][1:]
+        assert (ids[0], len(ids) == 1) == (spelling.token, spelling.whole)
+        assert spelling.text.strip().lower() == label.strip().lower()
+    assert words.whole == (any(spelling.whole for spelling in words.spellings[0]),)
 
 
 def test_pooling_adds_up_probabilities() -> None:
