@@ -16,6 +16,7 @@ BUILT_IN = {
     "ModelNotFoundError": OSError,
     "OutputError": OSError,
     "ResourceError": MemoryError,
+    "VerificationError": RuntimeError,
 }
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         OutputError,
         ResourceError,
         SuperNeuronsError,
+        VerificationError,
     )
     from superneurons.evaluate.depths import compare_depths
     from superneurons.evaluate.evaluation import evaluate_classifier
@@ -55,6 +56,7 @@ __all__ = [
     "SuperNeuronClassifier",
     "SuperNeuronsError",
     "Together",
+    "VerificationError",
     "compare_depths",
     "evaluate_classifier",
     "make_task",

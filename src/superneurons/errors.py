@@ -5,7 +5,8 @@
     SuperNeuronsError
     ├── DataError(ValueError)            records, pictures, labels; lists every problem of an input
     ├── ModelError(RuntimeError)         a base model that cannot be used the way it was asked
-    │   └── ModelNotFoundError(OSError)      … that is not there: no such path, no network
+    │   ├── ModelNotFoundError(OSError)      … that is not there: no such path, no network
+    │   └── VerificationError                … that isn't what its family says
     ├── ArtefactError(ValueError)        a saved classifier that cannot be read
     │   └── MismatchError                    … or that belongs to another model, prompt or layout
     ├── OutputError(OSError)             a place that cannot be written, or is taken
@@ -31,6 +32,7 @@ __all__ = [
     "Problem",
     "ResourceError",
     "SuperNeuronsError",
+    "VerificationError",
 ]
 
 _MOST_SHOWN = 20
@@ -116,6 +118,10 @@ class ModelNotFoundError(ModelError, OSError):
 
     # OSError formats itself from errno; the tree's own message wins.
     __str__ = SuperNeuronsError.__str__
+
+
+class VerificationError(ModelError):
+    """A base model that isn't what its family says; ``problems`` names the checks that failed."""
 
 
 class ArtefactError(SuperNeuronsError, ValueError):

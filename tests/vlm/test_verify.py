@@ -1,24 +1,44 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from superneurons.errors import ModelError
+from superneurons.errors import DataError, ModelError, ResourceError, VerificationError
+from superneurons.vlm.checks.check import MEANINGS, ONLY_THOROUGH
 from superneurons.vlm.lean.decoder import DecoderLayer
-from superneurons.vlm.model import VLM
+from superneurons.vlm.model import VLM, Inputs
 from superneurons.vlm.opening import open_vlm
-from superneurons.vlm.verify import require_verified, verify
+from superneurons.vlm.verify import examine, require_verified, verify
 
 
-def test_every_family_passes(vlm: VLM) -> None:
-    assert [check.name for check in verify(vlm) if not check.passed] == []
-    require_verified(vlm)
+def failed(vlm: VLM) -> set[str]:
+    return {check.name for check in examine(vlm).failed}
 
 
-def test_a_model_that_looks_at_its_padding_fails(
+def test_every_family_passes_every_check(vlm: VLM) -> None:
+    found = examine(vlm)
+    assert [check.name for check in found.checks] == [n for n in MEANINGS if n not in ONLY_THOROUGH]
+    assert (found.failed, found.left_out) == ((), {})
+    assert require_verified(vlm) == found
+    assert verify(vlm) == list(found.checks)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_passes_too(vlm: VLM, dtype: str) -> None:
+    require_verified(open_vlm(vlm.name, device="cpu", dtype=dtype))
+
+
+def test_a_model_that_was_cut_off_cannot_be_verified(vlm: VLM) -> None:
+    with pytest.raises(ModelError, match="cut off after layer 2"):
+        examine(vlm.truncated(2))
+
+
+def test_the_message_names_what_failed_what_it_means_and_how_to_go_on(
     llava: VLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trunk = llava.model.get_submodule(llava.family.trunk)
@@ -29,11 +49,102 @@ def test_a_model_that_looks_at_its_padding_fails(
         return forward(**inputs)
 
     monkeypatch.setattr(trunk, "forward", careless)
-    with pytest.raises(ModelError, match="padding side"):
+    with pytest.raises(VerificationError) as caught:
         require_verified(llava)
+    (problem,) = (p for p in caught.value.problems if p.where == "padding")
+    assert "relative" in problem.what
+    assert MEANINGS["padding"].mend in problem.what
+    assert "verify=False" in str(caught.value)
 
 
-def test_a_layer_that_depends_on_later_ones_fails(
+@pytest.mark.parametrize(
+    ("broken", "check"),
+    [
+        ({"mlp_output": "mlp.nonsense"}, "site mlp"),
+        ({"heads_output": "self_attn.nonsense"}, "site heads"),
+        ({"heads_output": "self_attn.q_norm"}, "site heads"),
+        ({"projector": ("model.nonsense",)}, "site projector"),
+        ({"vision": ("model.nonsense",)}, "run"),
+        ({"decoder": "model.nonsense"}, "run"),
+        ({"norm_name": "nonsense"}, "run"),
+        ({"trunk": "nonsense"}, "run"),
+        ({"picture_mark": "<nonsense>"}, "run"),
+        ({"tower_width": "nonsense"}, "site vision"),
+        ({"tower_width": "intermediate_size"}, "site vision"),
+    ],
+)
+def test_a_family_with_broken_names_is_refused_by_the_name_of_a_check(
+    vlm: VLM, broken: dict[str, Any], check: str
+) -> None:
+    other = replace(vlm, model=_twin(vlm), family=replace(vlm.family, lean_tower=None, **broken))
+    with pytest.raises(VerificationError) as caught:
+        require_verified(other)
+    assert check in {problem.where for problem in caught.value.problems}
+    assert f"  {check}: " in str(caught.value)
+
+
+def _twin(vlm: VLM) -> nn.Module:
+    """The same model, as one that no lean pass was made for."""
+    return copy.copy(vlm.model)
+
+
+def test_without_a_pass_nothing_else_is_checked(vlm: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Inputs:
+        raise ValueError("no tokens")
+
+    monkeypatch.setattr(VLM, "encode", refuse)
+    found = examine(vlm)
+    assert [(c.name, c.passed, c.detail) for c in found.checks] == [
+        ("run", False, "ValueError: no tokens")
+    ]
+    assert set(found.left_out) == set(MEANINGS) - {"run", *ONLY_THOROUGH}
+
+
+def test_with_other_layers_than_described_nothing_else_is_checked(
+    vlm: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = vlm.model.config.get_text_config()  # type: ignore[operator, union-attr]
+    monkeypatch.setattr(config, "num_hidden_layers", 5)
+    found = examine(vlm)
+    assert [check.name for check in found.checks] == ["run", "layers"]
+    assert found.checks[1].detail == "4 found, 5 by config.json"
+    assert "cut-off" in found.left_out
+
+
+def test_what_does_not_apply_is_left_out_with_the_reason(
+    vlm: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = replace(vlm.family, lacks=("mlp",), lean_tower=None)
+    encode = VLM.encode
+
+    def right_only(self: VLM, *given: Any, padding_side: str = "right") -> Inputs:
+        if padding_side == "left":
+            raise DataError("never on the left")
+        return encode(self, *given, padding_side=padding_side)
+
+    monkeypatch.setattr(VLM, "encode", right_only)
+    found = examine(replace(vlm, model=_twin(vlm), family=family))
+    assert found.failed == ()
+    assert found.left_out == {
+        "site mlp": "the family has no such site",
+        "padding": "never on the left",
+        "lean": f"no lean pass is written for the family {vlm.family.name}",
+    }
+    made = {check.name for check in found.checks}
+    assert made == set(MEANINGS) - {*found.left_out, *ONLY_THOROUGH}
+
+
+def test_too_little_memory_is_no_failed_check(vlm: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("12 GiB more")
+
+    monkeypatch.setattr(vlm.layers[-1], "forward", full)
+    with pytest.raises(ResourceError, match="12 GiB more") as caught:
+        examine(vlm)
+    assert "verify=False" in str(caught.value)
+
+
+def test_a_layer_that_depends_on_how_often_it_ran_fails(
     llava: VLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = llava.layers[0]
@@ -46,31 +157,7 @@ def test_a_layer_that_depends_on_later_ones_fails(
         return result * (1 + len(calls))
 
     monkeypatch.setattr(first, "forward", drifting)
-    with pytest.raises(ModelError) as caught:
-        require_verified(llava)
-    assert any("cut off after layer 1" in problem.where for problem in caught.value.problems)
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_passes_too(vlm: VLM, dtype: str) -> None:
-    require_verified(open_vlm(vlm.name, device="cpu", dtype=dtype))
-
-
-def test_activations_that_are_not_finite_fail(llava: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    last = llava.layers[-1]
-    forward = last.forward
-    monkeypatch.setattr(last, "forward", lambda *a, **k: forward(*a, **k) * torch.inf)
-    failed = [check.name for check in verify(llava) if not check.passed]
-    assert "activations are finite" in failed
-
-
-def test_a_model_without_mlp_neurons_says_so(llava: VLM) -> None:
-    other = replace(llava, family=replace(llava.family, mlp_output="experts"))
-    checks = {check.name: check for check in verify(other)}
-    missing = checks.pop("the site mlp can be read")
-    assert not missing.passed
-    assert "experts" in missing.detail
-    assert all(check.passed for check in checks.values())
+    assert failed(llava) >= {"cut-off", "padding", "batch", "lean"}
 
 
 def test_a_lean_last_layer_that_differs_fails(vlm: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,21 +168,4 @@ def test_a_lean_last_layer_that_differs_fails(vlm: VLM, monkeypatch: pytest.Monk
         return replace(passed, mlp=passed.mlp * 1.01), pending
 
     monkeypatch.setattr(DecoderLayer, "read_last", rough)
-    failed = {check.name: check.detail for check in verify(vlm) if not check.passed}
-    assert list(failed) == [
-        f"computing layer {n} only where it is read does not move the states" for n in (1, 2, 4)
-    ]
-    assert all(float(detail.removeprefix("relative ")) > 1e-3 for detail in failed.values())
-
-
-def test_a_family_without_a_lean_pass_has_nothing_to_compare(vlm: VLM) -> None:
-    other = replace(vlm.truncated(4), family=replace(vlm.family, lean_tower=None))
-    checks = verify(other)
-    assert all(check.passed for check in checks)
-    assert len(verify(vlm)) == len(checks) + 3
-
-
-def test_heads_are_counted_in_their_own_width(vlm: VLM) -> None:
-    heads = next(check for check in verify(vlm) if "heads" in check.name)
-    assert heads.passed
-    assert f"of 4 heads of {vlm.head_dim}" in heads.detail
+    assert failed(vlm) == {"lean"}

@@ -1,0 +1,1 @@
+"""What is checked on an opened model before it is relied on."""
