@@ -26,6 +26,9 @@ from tiny_families import savers
 
 SIZES = ((28, 28), (40, 24), (20, 48), (30, 31))
 
+# InternVL's processor in transformers 5.17, with NumPy 2
+pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
+
 
 @pytest.fixture(scope="module", params=sorted(savers()))
 def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
