@@ -60,15 +60,6 @@ def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
         open_vlm(str(tmp_path))
 
 
-def test_a_hub_id_without_network_is_a_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub.constants
-
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelNotFoundError, match="no network") as caught:
-        open_vlm("nobody/no-such-model")
-    assert "Give the path of a directory" in str(caught.value)
-
-
 @pytest.mark.parametrize("damage", ["cut off", "empty", "noise"])
 def test_damaged_weights_are_refused(copied: Path, damage: str) -> None:
     weights = copied / "model.safetensors"

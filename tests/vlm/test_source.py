@@ -131,10 +131,10 @@ def test_files_that_the_hub_lacks_are_all_named(hub: Hub) -> None:
 
 def test_a_hub_that_refuses_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> str:
-        raise PermissionError("gated")
+        raise OSError("403 Forbidden")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
-    with pytest.raises(ModelNotFoundError, match="no access"):
+    with pytest.raises(ModelNotFoundError, match="403 Forbidden"):
         fetch(REMOTE, ["a"])
 
 

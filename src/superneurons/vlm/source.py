@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from superneurons.errors import ModelError, ModelNotFoundError, Problem, ResourceError
+from superneurons.vlm.hub import hub_file, not_found, offline_variable
 
 __all__ = ["Source", "check_complete", "check_memory", "fetch", "locate", "weight_map"]
 
@@ -45,9 +46,10 @@ def locate(name: str, *, revision: str | None = None, trust_remote_code: bool = 
     Raises
     ------
     ModelNotFoundError
-        When it is nowhere, or the hub cannot be reached.
+        When it is nowhere, may not be read, or can't be fetched: then in offline mode, too.
     ModelError
-        When its configuration cannot be read.
+        When its configuration cannot be read, or only by code that comes with it, and
+        ``trust_remote_code`` was not given.
     """
     from transformers import AutoConfig
 
@@ -65,13 +67,14 @@ def locate(name: str, *, revision: str | None = None, trust_remote_code: bool = 
         config = AutoConfig.from_pretrained(
             path, revision=commit, trust_remote_code=trust_remote_code
         )
-    except OSError as error:
-        raise _not_found(name) from error
-    except (ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        if not trust_remote_code and "trust_remote_code" in str(error):
+            raise _untrusted(name) from error
         raise ModelError(
             f"The configuration of {name!r} cannot be used: {_first_line(error)}",
             where=f"{name}: config.json",
-            mend="Use a vision-language model that the installed transformers knows.",
+            mend="Use a vision-language model that the installed transformers knows; if the file "
+            "is damaged, download or save it again.",
         ) from error
     return Source(name, path, config, commit)
 
@@ -84,13 +87,18 @@ def _is_local(path: str) -> bool:
 
 def _commit(name: str, revision: str | None) -> str | None:
     """Return the commit of a hub model, so that all of its files are those of one commit."""
-    import huggingface_hub
-
-    try:
-        file = Path(huggingface_hub.hf_hub_download(name, "config.json", revision=revision))
-    except (OSError, ValueError) as error:  # ValueError: it can be no id
-        raise _not_found(name) from error
+    file = hub_file(name, "config.json", revision)
+    if file is None:
+        raise not_found(name, revision)
     return file.parent.name if file.parent.parent.name == "snapshots" else revision
+
+
+def _untrusted(name: str) -> ModelError:
+    return ModelError(
+        f"{name!r} comes with code of its own, and that is not run unless you ask for it.",
+        where=f"{name}: config.json: auto_map",
+        mend="Read that code; if you trust it, give trust_remote_code=True (--trust-remote-code).",
+    )
 
 
 def _check_directory(path: Path) -> None:
@@ -105,16 +113,16 @@ def _check_directory(path: Path) -> None:
 
 
 def check_complete(source: Source) -> None:
-    """Make sure that all weights of a local checkpoint are there; the hub's are fetched later.
+    """Make sure that all weights are there, unless they can be fetched from the hub later.
 
     Raises
     ------
     ModelError
         Lists every file that is missing or empty; or when the list of shards cannot be read.
     """
-    path = Path(source.path)
-    if path.is_dir():
-        fetch(source, _shards(path))
+    if Path(source.path).is_dir() or offline_variable():
+        here = _directory(source)
+        fetch(source, [_SINGLE] if here is None else _shards(here))
 
 
 def fetch(source: Source, files: Iterable[str]) -> dict[str, Path]:
@@ -161,24 +169,29 @@ def _file(source: Source, name: str) -> Path | None:
     if path.is_dir():
         file = path / name
         return file if file.is_file() and file.stat().st_size else None
-    import huggingface_hub
-    from huggingface_hub.errors import EntryNotFoundError
+    return hub_file(source.path, name, source.revision)
 
-    try:
-        return Path(huggingface_hub.hf_hub_download(source.path, name, revision=source.revision))
-    except EntryNotFoundError:  # also what is neither cached nor to be had offline
-        return None
-    except OSError as error:
-        raise _not_found(source.name) from error
+
+def _directory(source: Source) -> Path | None:
+    """Where its files are: of a model of the hub, those that are cached."""
+    path = Path(source.path)
+    if path.is_dir():
+        return path
+    config = hub_file(source.path, "config.json", source.revision)
+    return None if config is None else config.parent
 
 
 def _incomplete(source: Source, missing: Iterable[str]) -> ModelError:
+    why, mend = "missing or empty", "Finish the download, or copy the missing files."
+    if not Path(source.path).is_dir():
+        why = "neither in the local hub cache nor to be had from the hub"
+        if (variable := offline_variable()) is not None:
+            why = f"not in the local hub cache, and offline mode is on ({variable})"
+            mend = f"Unset {variable.partition('=')[0]} to finish the download, or copy the files."
     return ModelError(
         f"The weights in {source.path!r} are not complete.",
-        problems=[
-            Problem(f"{Path(source.path).name}/{name}", "missing or empty") for name in missing
-        ],
-        mend="Finish the download, or copy the missing files.",
+        problems=[Problem(f"{Path(source.path).name}/{name}", why) for name in missing],
+        mend=mend,
     )
 
 
@@ -199,15 +212,6 @@ def _weight_map(index: Path) -> dict[str, str]:
         ) from error
 
 
-def _not_found(name: str) -> ModelNotFoundError:
-    return ModelNotFoundError(
-        f"There is no model {name!r}: it is no local directory, and it is neither in the local "
-        "hub cache nor could it be fetched (no network, no such id, or no access).",
-        where=name,
-        mend="Give the path of a directory, check the id and the network, or use 'demo'.",
-    )
-
-
 def check_memory(source: Source, *, bytes_each: int, numbers: float | None = None) -> None:
     """Refuse to load what doesn't fit, before loading it.
 
@@ -218,7 +222,7 @@ def check_memory(source: Source, *, bytes_each: int, numbers: float | None = Non
     bytes_each
         Size of a number in memory.
     numbers
-        How many numbers are loaded; by default all of a local checkpoint.
+        How many numbers are loaded; by default all of the checkpoint that are on this machine.
 
     Raises
     ------
@@ -237,10 +241,10 @@ def check_memory(source: Source, *, bytes_each: int, numbers: float | None = Non
 
 
 def _numbers(source: Source) -> float:
-    path = Path(source.path)
-    shards = _shards(path) if path.is_dir() else ()
+    here = _directory(source)
+    files = () if here is None else (here / shard for shard in _shards(here))
     stored = {"float32": 4}.get(str(getattr(source.config, "dtype", "")).removeprefix("torch."), 2)
-    return sum((path / shard).stat().st_size for shard in shards) / stored
+    return sum(file.stat().st_size for file in files if file.exists()) / stored
 
 
 def _free_memory() -> int | None:
