@@ -15,7 +15,7 @@ from hub_cache import COMMIT, NAME, OTHER, add_commit, offline
 from superneurons.errors import ModelError, ModelNotFoundError
 from superneurons.task.record import Record
 from superneurons.vlm.fingerprint import fingerprint
-from superneurons.vlm.hub import hub_file, not_found, offline_variable
+from superneurons.vlm.hub import hub_file, not_found, offline_hint, offline_variable
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.processor import processor_settings
 from superneurons.vlm.prompt import Prompt
@@ -129,6 +129,7 @@ def test_the_variable_that_switched_it_on_is_named(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     assert offline_variable() is None
     assert "Offline" not in str(not_found(NAME))
+    assert offline_hint() == ""
 
 
 @pytest.mark.parametrize("depth", [None, 2])
@@ -228,3 +229,14 @@ def test_the_command_line_says_it_without_a_stack_trace(tmp_path: Path) -> None:
     assert "mend:" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "processor_config.json"])
+def test_a_processor_that_is_not_cached_says_that_offline_mode_is_on(
+    llava_path: Path, cache: Path, file: str
+) -> None:
+    snapshot = add_commit(cache, llava_path)
+    (snapshot / file).unlink()
+    with pytest.raises(ModelError, match=r"processor of .* cannot be loaded") as caught:
+        open_vlm(NAME, device="cpu")
+    assert "unset HF_HUB_OFFLINE" in str(caught.value.mend)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from superneurons.errors import ModelNotFoundError
 
-__all__ = ["hub_file", "not_found", "offline_variable"]
+__all__ = ["hub_file", "not_found", "offline_hint", "offline_variable"]
 
 # In the order in which huggingface_hub heeds them.
 _VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -74,6 +74,17 @@ def offline_variable() -> str | None:
         return None
     said = (f"{name}={os.environ[name]}" for name in _VARIABLES if os.environ.get(name))
     return next(said, _VARIABLES[0])
+
+
+def offline_hint() -> str:
+    """Return a sentence for who misses a file of the hub in offline mode; ``""`` when it's off."""
+    variable = offline_variable()
+    if variable is None:
+        return ""
+    return (
+        f" Offline mode is on: unset {variable.partition('=')[0]} to fetch what is not in the "
+        "local hub cache."
+    )
 
 
 def _refused(name: str, revision: str | None, error: Exception | None) -> tuple[str, str] | None:

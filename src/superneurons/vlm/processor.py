@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -12,6 +13,8 @@ from PIL.Image import Image
 
 from superneurons.errors import ModelError
 from superneurons.vlm.family import Family, PictureTokens, ProcessorLoader
+from superneurons.vlm.hub import offline_hint
+from superneurons.vlm.source import refuse_untrusted
 
 __all__ = ["PictureProcessor", "load_processor", "processor_settings"]
 
@@ -99,16 +102,18 @@ def load_processor(path: str, family: Family, **options: Any) -> Any:
     Raises
     ------
     ModelError
-        When the checkpoint has no processor.
+        When the checkpoint has no processor, or one that is code of its own and isn't trusted.
     """
     try:
         processor = _loader(family)(path, backend="pil", **options)
     except (OSError, ValueError, TypeError, KeyError) as error:
+        refuse_untrusted(path, "processor_config.json or tokenizer_config.json", error)
+        fetched = "" if Path(path).is_dir() else offline_hint()
         raise ModelError(
             f"The processor of {path!r} cannot be loaded: {error}",
             where=path,
             mend="Keep preprocessor_config.json, the tokenizer files and the chat template "
-            "beside the weights (processor.save_pretrained).",
+            f"beside the weights (processor.save_pretrained).{fetched}",
         ) from error
     return _with_padding(processor)
 

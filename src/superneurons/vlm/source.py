@@ -12,7 +12,15 @@ from typing import Any
 from superneurons.errors import ModelError, ModelNotFoundError, Problem, ResourceError
 from superneurons.vlm.hub import hub_file, not_found, offline_variable
 
-__all__ = ["Source", "check_complete", "check_memory", "fetch", "locate", "weight_map"]
+__all__ = [
+    "Source",
+    "check_complete",
+    "check_memory",
+    "fetch",
+    "locate",
+    "refuse_untrusted",
+    "weight_map",
+]
 
 _SPARE = 1.15  # what a load takes beside the weights themselves
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -68,8 +76,7 @@ def locate(name: str, *, revision: str | None = None, trust_remote_code: bool = 
             path, revision=commit, trust_remote_code=trust_remote_code
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        if not trust_remote_code and "trust_remote_code" in str(error):
-            raise _untrusted(name) from error
+        refuse_untrusted(name, "config.json", error)
         raise ModelError(
             f"The configuration of {name!r} cannot be used: {_first_line(error)}",
             where=f"{name}: config.json",
@@ -93,12 +100,30 @@ def _commit(name: str, revision: str | None) -> str | None:
     return file.parent.name if file.parent.parent.name == "snapshots" else revision
 
 
-def _untrusted(name: str) -> ModelError:
-    return ModelError(
-        f"{name!r} comes with code of its own, and that is not run unless you ask for it.",
-        where=f"{name}: config.json: auto_map",
-        mend="Read that code; if you trust it, give trust_remote_code=True (--trust-remote-code).",
-    )
+def refuse_untrusted(name: str, file: str, error: Exception) -> None:
+    """Refuse a checkpoint that only code of its own can read, if that is why it can't be opened.
+
+    Parameters
+    ----------
+    name
+        How the user called it.
+    file
+        The file that names the code.
+    error
+        What ``transformers`` raised: it asks for ``trust_remote_code`` unless that was given.
+
+    Raises
+    ------
+    ModelError
+        When it asks for that.
+    """
+    if "trust_remote_code" in str(error):
+        raise ModelError(
+            f"{name!r} comes with code of its own, and that is not run unless you ask for it.",
+            where=f"{name}: {file}: auto_map",
+            mend="Read that code; if you trust it, give trust_remote_code=True "
+            "(--trust-remote-code).",
+        ) from error
 
 
 def _check_directory(path: Path) -> None:
