@@ -1,4 +1,4 @@
-"""GLM-4.1V, GLM-4.5V and GLM-4.6V, the last with either language model."""
+"""GLM-4.1V, GLM-4.5V, GLM-4.6V with either language model, and GLM-OCR."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from transformers import (
     Glm46VConfig,
     Glm46VForConditionalGeneration,
     Glm46VImageProcessorPil,
+    GlmOcrConfig,
+    GlmOcrForConditionalGeneration,
 )
 
 from tiny_models import HIDDEN, LAYERS, save, tokenizer
@@ -71,5 +73,9 @@ SAVERS = {
         text={"model_type": "glm4v_moe_text", **EXPERTS},
         tower={"model_type": "glm4v_moe_vision", **TOWER},
         pictures=Glm46VImageProcessorPil,
+    ),
+    "glm_ocr": partial(
+        save_glm, model=GlmOcrForConditionalGeneration, config=GlmOcrConfig, text=DENSE,
+        tower=TOWER, pictures=Glm46VImageProcessorPil,
     ),
 }  # fmt: skip

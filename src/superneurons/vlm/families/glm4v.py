@@ -1,4 +1,4 @@
-"""GLM-4.1V, GLM-4.5V and GLM-4.6V: native resolution, patches merged by a convolution.
+"""GLM-4.1V, GLM-4.5V, GLM-4.6V and GLM-OCR: native resolution, patches merged by a convolution.
 
 GLM-4.1V and GLM-4.6V-Flash are dense (``glm4v``); GLM-4.5V and GLM-4.6V have experts from the
 second layer on (``glm4v_moe``); what is called ``glm46v`` may have either language model. A picture
@@ -45,4 +45,11 @@ FAMILIES = (
     _EXPERTS,
     _EITHER,
     replace(_EITHER, name="GLM-4.6V", text_types=("glm4v_text",), lacks=()),
+    replace(
+        _DENSE,
+        name="GLM-OCR",
+        model_types=("glm_ocr",),
+        model_class="GlmOcrForConditionalGeneration",
+        processor="Glm46VProcessor",
+    ),
 )
