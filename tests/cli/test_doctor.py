@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +28,11 @@ def test_it_says_what_a_model_is_and_that_it_can_be_read(run: Runner, model_path
     assert memory["1"] < memory["4"] <= done.json["memory_MB_whole"]
     held = weights_of(opening.open_vlm(str(model_path), device="cpu", depth=1).model)
     assert memory["1"] == round(held / 1e6, 1)
+
+
+def test_it_says_what_yes_and_no_begin_with(run: Runner, model_path: Path) -> None:
+    found = run("doctor", "--model", model_path, "--json").json["label_words"]
+    assert found == "yes: none whole, 3 by a first token; no: none whole, 3 by a first token"
 
 
 def test_it_says_how_an_early_exit_would_run(run: Runner, model_path: Path) -> None:
@@ -80,3 +87,16 @@ def test_each_fact_takes_one_line(run: Runner, llava_path: Path) -> None:
     assert " MB up to layer 1, " in memory
     prompt = next(line for line in lines if line.startswith("prompt"))
     assert "{question}" in prompt
+
+
+def test_a_model_without_a_chat_template_is_told_what_to_give(
+    run: Runner, llava_path: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(llava_path, tmp_path / "bare")
+    (tmp_path / "bare" / "chat_template.jinja").unlink()
+    config = tmp_path / "bare" / "tokenizer_config.json"
+    kept = {k: v for k, v in json.loads(config.read_text()).items() if k != "chat_template"}
+    config.write_text(json.dumps(kept))
+    done = run("doctor", "--model", tmp_path / "bare")
+    assert "no chat template. Give a template" in done.out
+    assert "Traceback" not in done.err

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,13 @@ from hypothesis import strategies as st
 
 from pictures import bright_records
 from superneurons.errors import ModelError
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.search import search_shortcuts
+from superneurons.shortcut.search_space import SearchSpace
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
-from superneurons.vlm.prompt import Prompt, has_chat_template
+from superneurons.vlm.prompt import Prompt, has_chat_template, workable_prompt
+from superneurons.vlm.verify import require_verified
 from tiny_models import save_llava
 
 TEMPLATE = "USER: {pictures}\n{question} ASSISTANT:"
@@ -297,3 +303,36 @@ def test_the_digest_tells_templates_apart_that_differ_for_several_pictures_only(
     assert prompt.frame(processor) == Prompt().frame(processor)
     assert prompt.render(processor, "?", 2) != Prompt().render(processor, "?", 2)
     assert prompt.digest(processor) != Prompt().digest(processor)
+
+
+def test_a_model_can_be_run_whatever_it_lacks(llava: VLM) -> None:
+    assert workable_prompt(Processor(CHAT)) == Prompt()
+    assert workable_prompt(Processor(), replace(llava.family, template="{pictures}{question}")) == (
+        Prompt()
+    )
+    for lacking in (Processor(), Processor("text only"), Processor("{% if %}")):
+        prompt = workable_prompt(lacking)
+        assert prompt.template is not None
+        assert prompt.render(lacking, "Why?", 2) == "<i><i>\nWhy?"
+
+
+def test_a_model_without_a_template_is_verified_and_asked_with_one_that_is_given(
+    llava_path: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(llava_path, tmp_path / "bare")
+    (tmp_path / "bare" / "chat_template.jinja").unlink()
+    config = tmp_path / "bare" / "tokenizer_config.json"
+    kept = {k: v for k, v in json.loads(config.read_text()).items() if k != "chat_template"}
+    config.write_text(json.dumps(kept))
+    bare = open_vlm(str(tmp_path / "bare"), device="cpu")
+    require_verified(bare)
+    records = bright_records(24)
+    with pytest.raises(ModelError, match="no chat template"):
+        SuperNeuronClassifier(bare).fit(records)
+    fitted = SuperNeuronClassifier(bare, prompt_template=TEMPLATE).fit(records)
+    assert fitted.score(bright_records(12, seed=1), [r.label for r in bright_records(12)]) > 0.6
+    space = SearchSpace(max_layer=1, positions=("last_prompt",), kinds=("residual",))
+    with pytest.raises(ModelError, match="no chat template"):
+        search_shortcuts(bare, records, space, repeats=1)
+    found = search_shortcuts(bare, records, replace(space, template=TEMPLATE), repeats=1)
+    assert {point.template for point in found.points} == {TEMPLATE}

@@ -73,6 +73,7 @@ def cascade(
     out: _Out = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the cascade.")] = False,
     prompt_order: options.Order = "picture-first",
+    prompt_template: options.Template = None,
     resolution: _Resolution = None,
     batch_size: options.BatchSize = 8,
     seed: options.Seed = 0,
@@ -94,7 +95,8 @@ def cascade(
     fitted = Cascade(
         model, layers=_numbers(layers, "--layers", int), target_accuracy=target_accuracy,
         costs=_numbers(costs, "--costs", float), base_answer=base_answer,
-        prompt_order=prompt_order, resolution=resolution, batch_size=batch_size, random_state=seed,
+        prompt_order=prompt_order, prompt_template=prompt_template, resolution=resolution,
+        batch_size=batch_size, random_state=seed,
         dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     with step("fitting") as told:

@@ -40,6 +40,8 @@ def compare(
         list[str] | None,
         typer.Option("--read-out", "-r", help=f"Only this one; may be repeated. One of: {_KEYS}."),
     ] = None,
+    prompt_order: options.Order = "picture-first",
+    prompt_template: options.Template = None,
     generate: Annotated[
         bool, typer.Option(help="Let the base model also generate its answers.")
     ] = True,
@@ -58,8 +60,10 @@ def compare(
     from superneurons.evaluate.compare import compare as run
     from superneurons.evaluate.entries import chosen_entries
     from superneurons.vlm.opening import open_vlm
+    from superneurons.vlm.prompt import Prompt
 
     quiet()
+    prompt = Prompt(prompt_order, prompt_template)
     chosen_entries(read_out, many=True)
     probe, others = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
     check_parts(probe, others, folds=folds, seed=seed)
@@ -69,7 +73,7 @@ def compare(
             trust_remote_code=trust_remote_code,
         )  # fmt: skip
     found = run(
-        vlm, probe, others, read_outs=read_out, generate=generate, folds=folds,
+        vlm, probe, others, read_outs=read_out, prompt=prompt, generate=generate, folds=folds,
         batch_size=batch_size, repeats=repeats, shuffles=shuffles, seed=seed, steps=step,
     )  # fmt: skip
     if as_json:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import asdict
 from typing import Any
 
 from superneurons.cli import options
 from superneurons.cli.output import print_json, quiet
+from superneurons.errors import ModelError
 
 __all__ = ["doctor"]
 
@@ -61,7 +63,6 @@ def _shown(value: Any) -> str:
 
 def _facts(vlm: Any) -> dict[str, Any]:
     from superneurons.vlm.memory import weights_of
-    from superneurons.vlm.prompt import Prompt
 
     return {
         "model": vlm.name,
@@ -74,8 +75,36 @@ def _facts(vlm: Any) -> dict[str, Any]:
         "dtype": str(vlm.dtype).removeprefix("torch."),
         "memory_MB_whole": _megabytes(weights_of(vlm.model)),
         "processor": type(vlm.processor).__name__,
-        "prompt": Prompt().frame(vlm.processor, vlm.family),
+        "prompt": _prompt(vlm),
+        "label_words": _label_words(vlm),
     }
+
+
+def _prompt(vlm: Any) -> str:
+    from superneurons.vlm.prompt import Prompt
+
+    try:
+        return Prompt().frame(vlm.processor, vlm.family)
+    except ModelError as error:
+        return f"none: {error.what} {error.mend}"
+
+
+def _label_words(vlm: Any) -> str:
+    """Which ways of writing yes and no are single tokens, whose logits stand for nothing else."""
+    from superneurons.vlm.answer import label_words
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the line says the same
+            found = label_words(vlm.processor, ["yes", "no"]).as_dict()
+    except ModelError as error:
+        return str(error.problems[0])
+    lines = (
+        f"{label}: {', '.join(map(repr, own['whole'])) or 'none'} whole, "
+        f"{len(own['first_token_only'])} by a first token"
+        for label, own in found.items()
+    )
+    return "; ".join(lines)
 
 
 def _exits(report: Any) -> dict[str, Any]:

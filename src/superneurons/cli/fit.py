@@ -90,6 +90,7 @@ def fit(
     resolution: _Resolution = None,
     max_layer: _MaxLayer = None,
     prompt_order: options.Order = "picture-first",
+    prompt_template: options.Template = None,
     balanced: _Balanced = True,
     batch_size: options.BatchSize = 8,
     activations: _Activations = None,
@@ -118,9 +119,9 @@ def fit(
     classifier = SuperNeuronClassifier(
         model, read_out=read_out, read_out_params=parameters, multiclass=multiclass,
         site=site, position=position, resolution=resolution, max_layer=max_layer,
-        prompt_order=prompt_order, balanced=balanced, batch_size=batch_size,
-        activations=kept, random_state=seed, dtype=dtype, device=device, revision=revision,
-        trust_remote_code=trust_remote_code,
+        prompt_order=prompt_order, prompt_template=prompt_template, balanced=balanced,
+        batch_size=batch_size, activations=kept, random_state=seed, dtype=dtype, device=device,
+        revision=revision, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     with step("fitting") as told:
         classifier.fit(records, progress=told)

@@ -24,6 +24,8 @@ def layers(
     n_probe: options.NProbe = 300,
     n_test: options.NTest = 300,
     sprites: options.Sprites = "seen",
+    prompt_order: options.Order = "picture-first",
+    prompt_template: options.Template = None,
     batch_size: options.BatchSize = 8,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -35,8 +37,10 @@ def layers(
     """Show, layer by layer and for both tokens, what is read and what only re-reads the answer."""
     from superneurons.evaluate.readings import read_layers
     from superneurons.vlm.opening import open_vlm
+    from superneurons.vlm.prompt import Prompt
 
     quiet()
+    prompt = Prompt(prompt_order, prompt_template)
     probe, others = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
     if others is None:
         raise DataError("No records to score on.", mend="Give them with --test.")
@@ -46,7 +50,9 @@ def layers(
             model, revision=revision, dtype=dtype, device=device,
             trust_remote_code=trust_remote_code,
         )  # fmt: skip
-    found = read_layers(vlm, probe, others, batch_size=batch_size, seed=seed, steps=step)
+    found = read_layers(
+        vlm, probe, others, prompt=prompt, batch_size=batch_size, seed=seed, steps=step
+    )
     if as_json:
         print_json({"task": task, **found.as_dict()})
         return

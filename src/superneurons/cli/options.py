@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from superneurons.errors import DataError
 from superneurons.vlm.acceleration import Acceleration
 from superneurons.vlm.preparation import Preparation
+from superneurons.vlm.prompt import Prompt
 
 __all__ = [
     "Accelerated",
@@ -27,6 +30,7 @@ __all__ = [
     "Seed",
     "Sprites",
     "Task",
+    "Template",
     "TestData",
     "Trust",
 ]
@@ -91,6 +95,46 @@ Trust: TypeAlias = Annotated[
 ]
 Order: TypeAlias = Annotated[
     Literal["picture-first", "question-first"], typer.Option(help="What the prompt begins with.")
+]
+
+
+def _template(given: str | None) -> str | None:
+    if given is None:
+        return None
+    text = _content(Path(given[1:])) if given.startswith("@") else given
+    if text is given and "\\n" in text:
+        raise DataError(
+            "The template holds a backslash and an n, which no shell makes a line break of.",
+            where=f"--prompt-template: {given}",
+            mend="Write $'…\\n…' in bash or zsh, or give the template as a file: "
+            "--prompt-template @FILE.",
+        )
+    Prompt(template=text)
+    return text
+
+
+def _content(path: Path) -> str:
+    try:
+        text = path.expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise DataError(
+            f"The template cannot be read: {error}",
+            where=f"--prompt-template: {path}",
+            mend="Give a text file in UTF-8 after the @.",
+        ) from error
+    return text.removesuffix("\n")  # editors end files with one, as chat templates do
+
+
+Template: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt-template",
+        metavar="TEXT|@FILE",
+        callback=_template,
+        help="Ask with this text instead of the model's chat template, such as "
+        "'USER: {pictures} {question} ASSISTANT:'; each of the two once.",
+        show_default=False,
+    ),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]

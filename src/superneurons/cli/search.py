@@ -70,6 +70,7 @@ def search(
     sites: _Sites = "residual,vision,projector",
     positions: _Positions = "last_prompt,image_mean,image_max",
     orders: _Orders = "picture-first,question-first",
+    prompt_template: options.Template = None,
     max_layer: _MaxLayer = None,
     max_latency: _Latency = None,
     min_accuracy: _Accuracy = None,
@@ -93,7 +94,7 @@ def search(
     from superneurons.vlm.opening import open_vlm
 
     quiet()
-    space = _space(resolutions, sites, positions, orders, max_layer)
+    space = _space(resolutions, sites, positions, orders, max_layer, prompt_template)
     limits: Any = {"max_latency_ms": max_latency, "min_accuracy": min_accuracy, "within": within}
     check_limits(**limits)
     _check_out(out, overwrite)
@@ -141,7 +142,12 @@ def _check_out(out: Path | None, overwrite: bool) -> None:
 
 
 def _space(
-    resolutions: str | None, sites: str, positions: str, orders: str, max_layer: int | None
+    resolutions: str | None,
+    sites: str,
+    positions: str,
+    orders: str,
+    max_layer: int | None,
+    template: str | None,
 ) -> SearchSpace:
     """Read lists that were given as words with commas between them.
 
@@ -161,7 +167,8 @@ def _space(
             mend="Give pixels per side with commas between, such as 64,96.",
         )
     named: Any = {"kinds": _words(sites), "positions": _words(positions), "orders": _words(orders)}
-    return SearchSpace(resolutions=tuple(map(int, given)), max_layer=max_layer, **named)
+    named |= {"max_layer": max_layer, "template": template}
+    return SearchSpace(resolutions=tuple(map(int, given)), **named)
 
 
 def _words(text: str) -> tuple[str, ...]:

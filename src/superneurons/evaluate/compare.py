@@ -108,10 +108,12 @@ def _timed(rows: Entrants, repeats: int, steps: Steps, *, generate: bool) -> dic
 
 
 def _searched(contest: Contest) -> dict[str, Any]:
+    words = contest.base.words
     return {
         "probing_records": len(contest.parts[0].train),
         "parts": len(contest.parts),
         "labels": list(contest.labels) or "each record's own options",
+        "label_words": None if words is None else words.as_dict(),
     }
 
 

@@ -53,7 +53,7 @@ class LabelWords:
         For each label, the token ids of its spellings: as given, capitalised, in lower and upper
         case, each with and without a space before it.
     spellings
-        For each label, those that begin with one of its tokens.
+        For each label, those that begin with one of its tokens; none where they aren't known.
     """
 
     labels: tuple[str, ...]
@@ -72,7 +72,7 @@ class LabelWords:
                 "whole": [spelling.text for spelling in own if spelling.whole],
                 "first_token_only": [spelling.text for spelling in own if not spelling.whole],
             }
-            for label, own in zip(self.labels, self.spellings, strict=True)
+            for label, own in zip(self.labels, self.spellings, strict=False)
         }
 
     def pool(self, logits: torch.Tensor) -> torch.Tensor:

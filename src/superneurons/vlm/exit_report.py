@@ -10,6 +10,7 @@ from superneurons.vlm.early_exit import EarlyExit
 from superneurons.vlm.graphs import AccelerationWarning
 from superneurons.vlm.memory import free_on, held_up_to
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import workable_prompt
 from superneurons.vlm.tower import layers_read, tower_layers
 from superneurons.vlm.verify import made_up_records
 
@@ -53,7 +54,7 @@ def exit_report(vlm: VLM, acceleration: Acceleration = "auto") -> ExitReport:
     leave = EarlyExit(vlm, [1], [0], acceleration=acceleration)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AccelerationWarning)  # the reason says the same
-        leave(vlm.encode(made_up_records()[:1]))
+        leave(vlm.encode(made_up_records()[:1], workable_prompt(vlm.processor, vlm.family)))
     layers = sorted({1, vlm.n_layers // 2 or 1, vlm.n_layers})
     tower = len(tower_layers(vlm.model, vlm.family))
     return ExitReport(

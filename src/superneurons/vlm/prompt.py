@@ -12,7 +12,14 @@ from superneurons.errors import ModelError, Problem
 if TYPE_CHECKING:
     from superneurons.vlm.family import Family
 
-__all__ = ["ORDERS", "Prompt", "PromptOrder", "adds_special_tokens", "has_chat_template"]
+__all__ = [
+    "ORDERS",
+    "Prompt",
+    "PromptOrder",
+    "adds_special_tokens",
+    "has_chat_template",
+    "workable_prompt",
+]
 
 PromptOrder: TypeAlias = Literal["picture-first", "question-first"]
 ORDERS: tuple[PromptOrder, ...] = ("picture-first", "question-first")
@@ -187,6 +194,18 @@ class Prompt:
         if template is not None:  # may ask as a chat template does, but not of several pictures
             hashed += f"\0{template}"
         return hashlib.sha256(hashed.encode()).hexdigest()
+
+
+def workable_prompt(processor: Any, family: Family | None = None) -> Prompt:
+    """Return a prompt to run a model with where the answer doesn't matter.
+
+    It is the default one, or a made-up template where a model has none.
+    """
+    try:
+        Prompt().frame(processor, family)
+    except ModelError:
+        return Prompt(template=f"{_PICTURES}\n{_QUESTION}")
+    return Prompt()
 
 
 def has_chat_template(processor: Any) -> bool:

@@ -24,6 +24,7 @@ from superneurons.vlm.inputs import Inputs, LastStates
 from superneurons.vlm.lean.opening import lean_of, why_not_lean
 from superneurons.vlm.lean.passing import Lean
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt, workable_prompt
 from superneurons.vlm.taps import KINDS, Kind
 
 __all__ = ["Check", "Findings", "examine", "made_up_records", "require_verified", "verify"]
@@ -145,26 +146,26 @@ class _Passes:
 
 
 def _run(vlm: VLM) -> _Passes:
-    records = made_up_records()
-    inputs = vlm.encode(records)
+    records, prompt = made_up_records(), workable_prompt(vlm.processor, vlm.family)
+    inputs = vlm.encode(records, prompt)
     full, broken = states.readable(vlm, inputs)
-    alone = [vlm.encode([records[row]]) for row in (0, -1)]
+    alone = [vlm.encode([records[row]], prompt) for row in (0, -1)]
     return _Passes(
         records=records,
         inputs=inputs,
         full=full,
         broken={f"site {kind}": why for kind, why in broken.items()},
-        padded_left=_padded_left(vlm, records),
+        padded_left=_padded_left(vlm, records, prompt),
         alone=alone,
         own=[own_pass(vlm, each) for each in alone],
         vlm=vlm,
     )
 
 
-def _padded_left(vlm: VLM, records: Sequence[Record]) -> Inputs | str:
+def _padded_left(vlm: VLM, records: Sequence[Record], prompt: Prompt) -> Inputs | str:
     """The batch, or why the model takes none that is padded there."""
     try:
-        return vlm.encode(records, padding_side="left")
+        return vlm.encode(records, prompt, padding_side="left")
     except SuperNeuronsError as error:
         return said(error)
 

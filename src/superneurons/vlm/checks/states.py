@@ -12,6 +12,7 @@ from superneurons.task.images import open_image
 from superneurons.task.record import Record
 from superneurons.vlm.checks.check import Check, apart, rounding, said
 from superneurons.vlm.model import VLM, Inputs, LastStates
+from superneurons.vlm.prompt import workable_prompt
 from superneurons.vlm.taps import KINDS, PICTURE_KINDS, Kind
 
 __all__ = ["batch", "finite", "padding", "pictures", "readable", "same", "site"]
@@ -100,7 +101,11 @@ def pictures(vlm: VLM, record: Record) -> Check:
     first, second = record.images
     turned = open_image(second).transpose(Image.Transpose.ROTATE_180)
     shallow = vlm.truncated(vlm.n_layers // 2 or 1)
-    both = shallow.last_states(shallow.encode([record, replace(record, images=(first, turned))]))
+    two, prompt = (
+        replace(record, images=(first, turned)),
+        workable_prompt(vlm.processor, vlm.family),
+    )
+    both = shallow.last_states(shallow.encode([record, two], prompt))
     share = apart(both.residual[:1], both.residual[1:])
     return Check("pictures", share > rounding(torch.float32), f"relative {share:.1e}")
 
