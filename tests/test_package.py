@@ -15,7 +15,7 @@ import pytest
 import superneurons
 
 SOURCE = Path(superneurons.__file__).parent
-ROOMS = ["task", "vlm", "activations", "probes", "shortcut", "evaluate", "cli"]
+ROOMS = ["task", "vlm", "activations", "probes", "shortcut", "evaluate", "report", "cli"]
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages([str(SOURCE)], "superneurons.")
 )  # fmt: skip
