@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from superneurons.errors import ModelError, ModelNotFoundError, ResourceError
 from superneurons.vlm import source
 from superneurons.vlm.opening import open_vlm
+from tiny_families import savers
 from tiny_models import save_llava
 
 
@@ -105,3 +107,18 @@ def test_layers_that_the_checkpoint_lacks_are_noticed(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="lacks weights") as caught:
         open_vlm(str(path), device="cpu")
     assert all(".layers.4." in p.where or ".layers.5." in p.where for p in caught.value.problems)
+
+
+@pytest.mark.skipif(find_spec("timm") is not None, reason="timm is there")
+@pytest.mark.parametrize("depth", [None, 1])
+def test_a_package_that_a_tower_needs_is_named(tmp_path: Path, depth: int | None) -> None:
+    """Checkpoints of FastVLM on the hub have towers of timm."""
+    path = savers()["fast_vlm"](tmp_path / "model")
+    config = json.loads((path / "config.json").read_text())
+    config["vision_config"] = {
+        "model_type": "timm_wrapper", "architecture": "fastvit_mci3", "hidden_size": 3072,
+    }  # fmt: skip
+    (path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"needs a package.* timm") as caught:
+        open_vlm(str(path), device="cpu", depth=depth)
+    assert "Install it" in caught.value.mend

@@ -152,6 +152,13 @@ def _explained(source: Source) -> Iterator[None]:
             where=source.path,
             mend="Free memory, load it in a smaller dtype, or use a smaller model.",
         ) from error
+    except ImportError as error:  # such as a tower of another library
+        raise ModelError(
+            f"{source.name!r} needs a package that is not installed: "
+            f"{str(error).strip().splitlines()[0]}",
+            where=f"{source.name}: config.json",
+            mend="Install it beside superneurons, or use another model.",
+        ) from error
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise ModelError(
             f"The weights of {source.name!r} cannot be loaded: {error}",
