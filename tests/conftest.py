@@ -8,6 +8,8 @@ from pathlib import Path
 
 # Tests run side by side, and tiny models gain nothing from threads; programs started by tests too.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Tests open hundreds of models; those that are about checks ask for them.
+os.environ["SUPERNEURONS_VERIFY"] = "off"
 
 import pytest
 import torch

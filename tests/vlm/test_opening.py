@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,8 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from superneurons.errors import ModelError, ModelNotFoundError, ResourceError
-from superneurons.vlm import source
+from superneurons.errors import (
+    ModelError,
+    ModelNotFoundError,
+    ResourceError,
+    VerificationError,
+)
+from superneurons.vlm import opening, source
+from superneurons.vlm.family import families
 from superneurons.vlm.opening import open_vlm
 from tiny_families import savers
 from tiny_models import save_llava
@@ -107,6 +114,19 @@ def test_layers_that_the_checkpoint_lacks_are_noticed(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="lacks weights") as caught:
         open_vlm(str(path), device="cpu")
     assert all(".layers.4." in p.where or ".layers.5." in p.where for p in caught.value.problems)
+
+
+@pytest.mark.parametrize("decoder", ["model.nonsense", "model.vision_tower.encoder"])
+def test_a_family_that_names_other_layers_is_refused_by_the_checks_name(
+    llava_path: Path, monkeypatch: pytest.MonkeyPatch, decoder: str
+) -> None:
+    family = replace(families()["llava"][0], decoder=decoder)
+    monkeypatch.setattr(opening, "described_or_found", lambda _: family)
+    with pytest.raises(VerificationError, match="4 of width 32") as caught:
+        open_vlm(str(llava_path), device="cpu")
+    (problem,) = caught.value.problems
+    assert problem.where == "layers"
+    assert decoder in problem.what
 
 
 @pytest.mark.skipif(find_spec("timm") is not None, reason="timm is there")

@@ -8,7 +8,14 @@ from typing import Any
 
 import torch
 
-from superneurons.errors import ModelError, Problem, ResourceError, SuperNeuronsError
+from superneurons.errors import (
+    ModelError,
+    Problem,
+    ResourceError,
+    SuperNeuronsError,
+    VerificationError,
+)
+from superneurons.vlm.checks.check import Check, attempted
 from superneurons.vlm.family import Family
 from superneurons.vlm.finder import described_or_found
 from superneurons.vlm.memory import moved
@@ -17,6 +24,7 @@ from superneurons.vlm.partial import check_depth, first_layers, map_tensors, tow
 from superneurons.vlm.preparation import Preparation, check_preparation
 from superneurons.vlm.processor import load_processor
 from superneurons.vlm.source import Source, check_complete, check_memory, locate
+from superneurons.vlm.verified import Verify, check_verify, verify_on_load
 
 __all__ = ["open_vlm"]
 
@@ -33,6 +41,7 @@ def open_vlm(
     device: str = "auto",
     trust_remote_code: bool = False,
     preparation: Preparation = "auto",
+    verify: Verify = "auto",
 ) -> VLM:
     """Open a vision-language model with its processor.
 
@@ -56,6 +65,10 @@ def open_vlm(
         Whether code that comes with the checkpoint may run.
     preparation
         Where pictures are prepared (:data:`~superneurons.vlm.preparation.Preparation`).
+    verify
+        Whether the whole model is checked to be what its family says
+        (:data:`~superneurons.vlm.verified.Verify`): by default once, the first time it is opened.
+        With ``depth`` nothing is checked: what is read there was fitted on a model that was.
 
     Raises
     ------
@@ -63,7 +76,9 @@ def open_vlm(
         When there is no such model, or no network to fetch it.
     ModelError
         When its family is not supported, its files are incomplete or damaged, it has fewer layers
-        than ``depth`` or ``tower_layers``, or there is no such ``preparation``.
+        than ``depth`` or ``tower_layers``, or there is no such ``preparation`` or ``verify``.
+    VerificationError
+        When checks fail; lists them.
     ResourceError
         When it doesn't fit into memory; the message says how much it takes.
 
@@ -73,6 +88,7 @@ def open_vlm(
     VLM('demo', LLaVA-1.5, 30 layers, torch.float32)
     """
     check_preparation(preparation)
+    check_verify(verify)
     where = _device(device)
     source = locate(name, revision=revision, trust_remote_code=trust_remote_code)
     family = described_or_found(source.config)
@@ -82,7 +98,10 @@ def open_vlm(
     model = _loaded(source, family, _dtype(dtype, where, source.config), where, part, options)
     processor = load_processor(source.path, family, **options)
     vlm = VLM(model, processor, family, name, layers, source.revision, preparation)
-    return _checked(vlm, source.config, layers if depth is None else depth)
+    vlm = _checked(vlm, source.config, layers if depth is None else depth)
+    if depth is None:
+        verify_on_load(vlm, verify)
+    return vlm
 
 
 def _loaded(
@@ -185,12 +204,15 @@ def _refuse_missing(source: Source, report: Any) -> None:
 def _checked(vlm: VLM, config: Any, depth: int) -> VLM:
     """Check that the family's description fits this model, so that nothing reads the wrong part."""
     width = config.get_text_config().hidden_size
-    if vlm.depth != depth or vlm.hidden_size != width:
-        raise ModelError(
-            f"{vlm.name!r} has {vlm.depth} decoder layers of width {vlm.hidden_size}, but "
-            f"its configuration says {depth} of {width}.",
-            where=f"{vlm.family.layers} against config.json",
-            mend="The checkpoint is not what it says it is: save or download it again.",
+    found = attempted("layers", lambda: (vlm.depth, vlm.hidden_size))
+    if found != (depth, width):
+        there = found.detail if isinstance(found, Check) else "{} of width {}".format(*found)
+        raise VerificationError(
+            f"{vlm.name!r} has other decoder layers than its configuration says: {depth} of width "
+            f"{width}.",
+            problems=[Problem("layers", f"{there}, at {vlm.family.layers}")],
+            mend="The checkpoint is not what it says it is: save or download it again; or correct "
+            "`decoder` in the description of its family.",
         )
     for parameter in vlm.model.parameters():
         parameter.requires_grad_(False)
