@@ -63,6 +63,16 @@ def test_settings_are_plain_json_and_follow_the_processor(vlm: VLM) -> None:
         vlm.processor.image_processor.image_mean = before
 
 
+def test_how_pictures_are_tiled_is_a_setting(tmp_path: Path) -> None:
+    path = savers()["llava_next"](tmp_path / "llava_next")
+    pictures = load_processor(str(path), families()["llava_next"][0])
+    settings = processor_settings(pictures)
+    grids = pictures.image_processor.image_grid_pinpoints
+    assert settings["image_grid_pinpoints"] == [list(grid) for grid in grids]
+    pictures.image_processor.image_grid_pinpoints = grids[:-1]
+    assert processor_settings(pictures) != settings
+
+
 @pytest.mark.parametrize("lost", ["tokenizer.json", "chat_template.jinja"])
 def test_what_is_missing_beside_the_weights_is_said(
     lost: str, llava_path: Path, tmp_path: Path
