@@ -1,4 +1,4 @@
-"""EXAONE 4.5: a tower like Qwen2.5-VL's, and layers that see a window of the prompt or all of it."""
+"""EXAONE 4.5: a tower like Qwen2.5-VL's; layers see a window of the prompt, or all of it."""
 
 from superneurons.vlm.family import Family
 from superneurons.vlm.grids import grid_patches, grid_tokens

@@ -37,6 +37,7 @@ _EITHER = replace(
     _EXPERTS,
     name="GLM-4.6V-MoE",
     model_types=("glm46v",),
+    text_types=("glm4v_moe_text",),
     model_class="Glm46VForConditionalGeneration",
     processor="Glm46VProcessor",
 )
