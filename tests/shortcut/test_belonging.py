@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from superneurons.errors import MismatchError
-from superneurons.shortcut.belonging import belongs_to, refuse_mismatch
+from hub_cache import COMMIT, NAME, OTHER, add_commit, offline
+from superneurons.errors import MismatchError, ModelNotFoundError
+from superneurons.shortcut.artefact import read_config
+from superneurons.shortcut.belonging import CommitWarning, belongs_to, refuse_mismatch
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.together_loading import load_together
+from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.prompt import Prompt
@@ -66,3 +74,84 @@ def test_templates_that_differ_for_several_pictures_only_are_told_apart(llava: V
     config = belongs_to(llava, Prompt(), 1, head=False)
     with pytest.raises(MismatchError, match="or of several pictures"):
         refuse_mismatch(llava, alike, config, 1, head=False)
+
+
+def at(llava: VLM, commit: str | None) -> VLM:
+    return replace(llava, name=NAME, revision=commit)
+
+
+def test_another_commit_of_the_same_weights_is_used_and_said(llava: VLM) -> None:
+    config = belongs_to(at(llava, COMMIT), Prompt(), 2, head=False)
+    assert config["base_model"]["revision"] == COMMIT
+    with pytest.warns(CommitWarning, match=f"at commit {OTHER}, .* fitted at {COMMIT}"):
+        refuse_mismatch(at(llava, OTHER), Prompt(), config, 2, head=False)
+
+
+@pytest.mark.parametrize("commits", [(COMMIT, COMMIT), (COMMIT, None), (None, COMMIT)])
+def test_the_same_commit_or_a_copy_without_one_is_no_news(
+    llava: VLM, commits: tuple[str | None, str | None]
+) -> None:
+    config = belongs_to(at(llava, commits[0]), Prompt(), 2, head=False)
+    refuse_mismatch(at(llava, commits[1]), Prompt(), config, 2, head=False)
+
+
+def test_the_commits_are_said_where_the_weights_differ(llava: VLM, tmp_path: Path) -> None:
+    config = belongs_to(at(llava, COMMIT), Prompt(), 1, head=False)
+    other = open_vlm(str(save_llava(tmp_path / "other", seed=1)), device="cpu")
+    with pytest.raises(MismatchError) as caught:
+        refuse_mismatch(at(other, OTHER), Prompt(), config, 1, head=False)
+    places = [problem.where for problem in caught.value.problems]
+    assert places == ["base_model.fingerprint", "base_model.revision"]
+    assert COMMIT in caught.value.problems[1].what
+    assert OTHER in caught.value.problems[1].what
+
+
+@pytest.fixture
+def cache(llava_path: Path, tmp_path: Path) -> Iterator[Path]:
+    """A hub cache with one commit of a model."""
+    add_commit(tmp_path / "cache", llava_path, COMMIT)
+    with offline(tmp_path / "cache"):
+        yield tmp_path / "cache"
+
+
+def test_a_hub_model_answers_like_the_local_one_and_its_commit_is_kept(
+    llava_path: Path, records: list[Record], cache: Path, tmp_path: Path
+) -> None:
+    answers, configs = [], []
+    for name in (str(llava_path), NAME):
+        fitted = SuperNeuronClassifier.from_model(name, device="cpu").fit(records)
+        fitted.save_pretrained(tmp_path / "clf", overwrite=True)
+        configs.append(read_config(tmp_path / "clf"))
+        answers.append(fitted.predict_proba(records))
+    assert np.array_equal(*answers)
+    local, hub = (dict(config["base_model"]) for config in configs)
+    assert (local.pop("revision"), hub.pop("revision")) == (None, COMMIT)
+    assert (local.pop("name"), hub.pop("name")) == (str(llava_path), NAME)
+    assert local == hub
+
+
+def test_a_classifier_keeps_to_its_commit_when_the_branch_moves_on(
+    records: list[Record], cache: Path, tmp_path: Path
+) -> None:
+    fitted = SuperNeuronClassifier.from_model(NAME, device="cpu").fit(records)
+    fitted.save_pretrained(tmp_path / "clf")
+    add_commit(cache, save_llava(tmp_path / "later", seed=1), OTHER)
+    assert open_vlm(NAME, device="cpu").revision == OTHER
+    expected = fitted.predict_proba(records)
+    for model in (None, NAME):
+        loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf", model, device="cpu")
+        assert loaded.vlm.revision == COMMIT
+        assert np.array_equal(loaded.predict_proba(records), expected)
+        assert load_together([tmp_path / "clf"], model, device="cpu").vlm.revision == COMMIT
+    with pytest.raises(MismatchError, match=f"fitted at commit {COMMIT}, this is {OTHER}"):
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", revision=OTHER, device="cpu")
+
+
+def test_a_commit_that_is_gone_from_the_cache_is_named(
+    records: list[Record], cache: Path, tmp_path: Path
+) -> None:
+    fitted = SuperNeuronClassifier.from_model(NAME, device="cpu").fit(records)
+    fitted.save_pretrained(tmp_path / "clf")
+    shutil.rmtree(next(cache.glob("models--*/snapshots")) / COMMIT)
+    with pytest.raises(ModelNotFoundError, match=f"Offline mode is on .* revision '{COMMIT}'"):
+        SuperNeuronClassifier.from_pretrained(tmp_path / "clf", device="cpu")

@@ -287,15 +287,16 @@ def unfitted(
     names
         Parameters that are taken from its settings, where they are there.
     model
-        The base model; by default the one the artefact names, at the same commit.
+        The base model; by default the one the artefact names, at the same commit, also when it
+        is given by that name.
     params
         Parameters that win over those.
     """
     base, stored = config["base_model"], config["settings"]
     settings = {name: stored[name] for name in names if name in stored}
-    options = {"dtype": base["dtype"], "revision": base["revision"]} if model is None else {}
     named = base["name"] if model is None else model
-    return cls.from_model(named, **{**settings, **options, **params})
+    pinned = {"dtype": base["dtype"], "revision": base["revision"]} if named == base["name"] else {}
+    return cls.from_model(named, **{**settings, **pinned, **params})
 
 
 def _take_learnt(classifier: SuperNeuronClassifier, config: Mapping[str, Any], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +14,11 @@ from superneurons.vlm.model import VLM
 from superneurons.vlm.processor import processor_settings
 from superneurons.vlm.prompt import Prompt
 
-__all__ = ["belongs_to", "refuse_mismatch"]
+__all__ = ["CommitWarning", "belongs_to", "refuse_mismatch"]
+
+
+class CommitWarning(UserWarning):
+    """A base model at another commit than a classifier was fitted at."""
 
 
 def belongs_to(
@@ -74,7 +79,12 @@ def refuse_mismatch(
     Raises
     ------
     MismatchError
-        Says what differs.
+        Says what differs, and the commits where these do.
+
+    Warns
+    -----
+    CommitWarning
+        When the model is at another commit, but what runs of it is the same.
     """
     base, asked = config["base_model"], config["prompt"]
     found = _identity(vlm, depth, head, tower) if depth <= vlm.depth else {"layers": vlm.depth}
@@ -91,9 +101,21 @@ def refuse_mismatch(
             else (f"asks {shown!r}")
         )
         problems.append(Problem("prompt", f"fitted with {asked['frame']!r}, this one {asks}"))
+    commits = base["revision"], vlm.revision
+    moved = None not in commits and commits[0] != commits[1]
     if problems:
+        if moved:
+            where = "base_model.revision"
+            problems.append(Problem(where, f"fitted at commit {commits[0]}, this is {commits[1]}"))
         raise MismatchError(
             f"This classifier was fitted on another model than {vlm.name!r}.",
             problems=problems,
             mend="Open the model it was fitted on (same files, dtype and prompt), or fit again.",
+        )
+    if moved:
+        warnings.warn(
+            f"{vlm.name!r} is at commit {commits[1]}, this classifier was fitted at {commits[0]}. "
+            "What runs has the same fingerprint, so it is used.",
+            CommitWarning,
+            stacklevel=4,  # refuse_mismatch, load, from_pretrained: whoever called that
         )

@@ -71,8 +71,9 @@ def _opened(
 ) -> VLM:
     base = next(iter(configs.values()))["base_model"]
     layers = min(max(config["exit_layer"] for config in configs.values()), base["layers"])
-    stored = {"revision": base["revision"], "dtype": base["dtype"]} if name is None else {}
-    return open_vlm(name or base["name"], depth=layers, **stored, **options)
+    name = name or base["name"]
+    pinned = {"revision": base["revision"], "dtype": base["dtype"]} if name == base["name"] else {}
+    return open_vlm(name, depth=layers, **pinned, **options)
 
 
 def _configs(directories: Sequence[Path]) -> dict[str, dict[str, Any]]:
