@@ -30,7 +30,7 @@ from superneurons.vlm.tower import (
     without_decoder,
 )
 
-LLAVA = families()["llava"][0]
+LLAVA = families()["llava"][-1]
 
 
 def reading(llava: VLM, features: int | list[int], layers: int = 4) -> VLM:

@@ -154,7 +154,7 @@ def families() -> Mapping[str, tuple[Family, ...]]:
 
     Examples
     --------
-    >>> families()["llava"][0].name
+    >>> families()["llava"][-1].name
     'LLaVA-1.5'
     """
     package = import_module("superneurons.vlm.families")
