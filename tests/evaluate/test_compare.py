@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from asking import prompts_asked
 from pictures import bright_records, choices, shades
 from superneurons.errors import DataError
 from superneurons.evaluate.compare import compare
@@ -14,6 +15,7 @@ from superneurons.evaluate.entries import ENTRIES
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 OURS = "Super Neurons, improved"
 
@@ -235,3 +237,16 @@ def test_two_questions_on_a_picture_are_no_contradiction_where_only_pictures_are
 
 def _other(record: Record) -> str:
     return "no" if record.label == "yes" else "yes"
+
+
+def test_everything_is_asked_in_the_prompt_that_is_given(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt(template="{pictures}Q: {question} A:")
+    asked = prompts_asked(monkeypatch)
+    found = compare(
+        llava, bright_records(24), bright_records(8, seed=1), prompt=prompt, repeats=1, shuffles=20
+    )
+    assert found.setting["prompt"] == "<image>Q: {question} A:"
+    assert set(found.setting["label_words"]) == {"no", "yes"}
+    assert set(asked) == {prompt}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from asking import prompts_asked
 from pictures import bright_records, choices, coloured
 from superneurons.errors import DataError
 from superneurons.evaluate.evaluation import evaluate_classifier
@@ -13,6 +14,7 @@ from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.form import Multiclass
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +171,14 @@ def test_the_base_model_sees_pictures_as_it_was_made_to(llava: VLM) -> None:
         rows.append({row.name: row.scores for row in found.rows})
     name = "base model, first token"
     assert rows[0][name] == rows[1][name]
+
+
+def test_everything_is_asked_in_the_prompt_that_is_given(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt(template="{pictures}Q: {question} A:")
+    asked = prompts_asked(monkeypatch)
+    fitted = SuperNeuronClassifier(llava, prompt_template=prompt.template).fit(bright_records(24))
+    found = evaluate_classifier(fitted, bright_records(8, seed=1), repeats=1)
+    assert found.setting["prompt"] == "<image>Q: {question} A:"
+    assert set(asked) == {prompt}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from asking import prompts_asked
 from pictures import bright_records, shades
 from superneurons.activations.capture import capture
 from superneurons.activations.site import Site
@@ -14,6 +15,7 @@ from superneurons.evaluate.readings import Readings, read_layers
 from superneurons.evaluate.rivals import base_task
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,13 @@ def test_pictures_in_both_are_refused(llava: VLM) -> None:
     probe = bright_records(12)
     with pytest.raises(DataError, match="share a picture"):
         read_layers(llava, probe, [replace(probe[0], question="Is it?")])
+
+
+def test_everything_is_asked_in_the_prompt_that_is_given(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt(template="{pictures}Q: {question} A:")
+    asked = prompts_asked(monkeypatch)
+    found = read_layers(llava, bright_records(24), bright_records(8, seed=1), prompt=prompt)
+    assert found.setting["prompt"] == "<image>Q: {question} A:"
+    assert set(asked) == {prompt}

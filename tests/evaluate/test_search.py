@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from asking import prompts_asked
 from pictures import bright_records, choices, shades
 from superneurons.errors import DataError
 from superneurons.evaluate.comparison import FIRST_TOKEN, Comparison
@@ -24,6 +25,7 @@ from superneurons.shortcut.search_space import SearchSpace
 from superneurons.task.groups import group_ids
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 SPACE = SearchSpace(positions=("last_prompt",), orders=("question-first",))
 
@@ -166,3 +168,18 @@ def test_without_label_words_the_base_model_has_a_time_but_no_score(llava: VLM) 
     assert base.scores is None
     assert "cannot tell these labels apart" in base.note
     assert base.timing.repeats == 1
+
+
+def test_everything_is_asked_in_the_prompt_that_is_given(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt(template="{pictures}Q: {question} A:")
+    asked = prompts_asked(monkeypatch)
+    space, records = replace(SPACE, template=prompt.template, max_layer=1), bright_records(24)
+    search = search_with_base(llava, records, space, repeats=1)
+    found, fitted = verify(
+        llava, search, search.choose(), records, bright_records(8, seed=1), repeats=1
+    )
+    assert fitted.prompt == prompt
+    assert found.setting["prompt"] == "<image>Q: {question} A:"
+    assert set(asked) == {prompt}

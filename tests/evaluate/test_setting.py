@@ -8,6 +8,7 @@ from pictures import bright_records
 from superneurons.evaluate.setting import early_exits, setting_of
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 
 def test_it_says_what_belongs_beside_a_figure(vlm: VLM) -> None:
@@ -16,6 +17,10 @@ def test_it_says_what_belongs_beside_a_figure(vlm: VLM) -> None:
     tokens = vlm.encode(bright_records(1)).tensors["attention_mask"].sum()
     assert setting["prompt_tokens"] == int(tokens)
     assert setting["timing"]["batch_size"] == 1
+    assert setting["prompt"] == Prompt().frame(vlm.processor, vlm.family)
+    worded = setting_of(vlm, bright_records(3), 5, 2, Prompt(template="{pictures}{question}"))
+    assert worded["prompt"].endswith("{question}")
+    assert worded["prompt_tokens"] < setting["prompt_tokens"]
 
 
 def test_how_early_exits_ran_is_said_once_for_all_alike(llava: VLM) -> None:

@@ -212,3 +212,19 @@ def test_a_point_at_another_resolution_becomes_a_classifier_there(
     columns = [neuron.index for neuron in classifier.neurons_]
     given = classifier.read_out_.predict(states.activations[:, layers, columns])
     assert classifier.predict(others).tolist() == given.tolist()
+
+
+def test_a_template_is_searched_and_kept(llava: VLM) -> None:
+    template, records = "{pictures} {question}:", bright_records(24)
+    space = SearchSpace(kinds=("residual",), positions=("last_prompt",), template=template)
+    found = search_shortcuts(llava, records, space, repeats=1)
+    assert {(p.order, p.template) for p in found.points} == {("picture-first", template)}
+    assert found.settings["prompt_template"] == template
+    probing = found.probing
+    assert probing is not None
+    captured = capture(llava, probing.records, prompt=Prompt(template=template))
+    trial = DepthTrial.of(captured.flat, probing.y, probing.groups, n_folds=5, seed=0)
+    expected = Accuracies.of(trial.right(captured.activations), trial.codes, trial.groups)
+    assert [p.accuracy for p in found.points] == pytest.approx(expected.values.tolist())
+    fitted = classifier_at(found.points[0], llava)
+    assert fitted.prompt == Prompt(template=template)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from superneurons.errors import DataError
 from superneurons.shortcut.search_points import Point, ShortcutSearch
 from superneurons.shortcut.search_scores import Accuracies
+from superneurons.vlm.prompt import Prompt
 
 GROUPS = 40
 
@@ -152,6 +154,11 @@ def test_what_runs_is_told_by_the_site() -> None:
     tower = Point(None, "vision", "last_prompt", "picture-first", 3, 0.9, 0.1, (0.8, 1), 2.0, 5.0)
     assert (deep.exit_layer, tower.exit_layer) == (3, 0)
     assert str(deep) == "residual, layer 3, picture-first, 64 pixels: 90.0% at 2 ms"
+    assert deep.prompt == Prompt()
+    worded = replace(deep, template="{pictures}{question}")
+    assert str(worded) == "residual, layer 3, own template, 64 pixels: 90.0% at 2 ms"
+    assert worded.prompt == Prompt(template="{pictures}{question}")
+    assert worded.as_dict()["template"] == worded.template
 
 
 def test_it_is_json() -> None:

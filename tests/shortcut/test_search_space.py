@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from superneurons.errors import DataError, ModelError
 from superneurons.shortcut.search_space import SearchSpace
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import ORDERS, Prompt
 
 
 def test_kinds_of_pictures_have_no_positions() -> None:
@@ -32,6 +35,7 @@ def test_the_model_as_it_is_comes_first(llava: VLM) -> None:
         ({"kinds": ("residue",)}, "no site 'residue'"),
         ({"max_layer": 0}, "max_layer: 0"),
         ({"resolutions": (64, 0)}, "resolutions: 0"),
+        ({"template": "{question}"}, "{pictures} is there 0 times"),
     ],
 )
 def test_what_is_nowhere_is_refused(parameters: dict[str, Any], said: str) -> None:
@@ -42,8 +46,20 @@ def test_what_is_nowhere_is_refused(parameters: dict[str, Any], said: str) -> No
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(DataError) as refused:
-        SearchSpace(kinds=(), max_layer=-1, resolutions=(-5,))
-    assert len(refused.value.problems) == 3
+        SearchSpace(kinds=(), max_layer=-1, resolutions=(-5,), template="")
+    assert len(refused.value.problems) == 5
+
+
+def test_a_template_or_the_lack_of_one_leaves_one_order(llava: VLM) -> None:
+    assert SearchSpace().prompts(llava) == tuple(Prompt(order) for order in ORDERS)
+    assert SearchSpace(orders=ORDERS[1:]).prompts(llava) == (Prompt(ORDERS[1]),)
+    template = "{question}{pictures}"
+    assert SearchSpace(template=template).prompts(llava) == (Prompt(template=template),)
+    tokenizer = SimpleNamespace(chat_template=None)
+    bare = replace(llava, processor=SimpleNamespace(chat_template=None, tokenizer=tokenizer))
+    assert SearchSpace().prompts(bare) == (Prompt(),)
+    # What can't be asked at all is not passed over: asking says so.
+    assert SearchSpace(orders=ORDERS[1:]).prompts(bare) == (Prompt(ORDERS[1]),)
 
 
 def test_pictures_are_seen_smaller_and_the_own_size_is_no_other(

@@ -62,10 +62,8 @@ def compare(
         by picture and group, and each part is answered by what was fitted on the others.
     read_outs
         Keys of :data:`superneurons.evaluate.entries.ENTRIES`.
-    prompt
-        How the records are asked, of neurons and of the base model.
-    generate
-        Whether the base model also generates its answers.
+    prompt, generate
+        How all records are asked, and whether the base model also generates its answers.
     batch_size, repeats, shuffles, seed, steps
         Records per forward pass, rounds of the timing (0: no times, and advice without them),
         label shuffles behind the null maximum, seed of everything that is drawn, and what shows
@@ -87,18 +85,23 @@ def compare(
     """
     records = [*probe, *(test or ())]
     parts = crossed_parts(probe, folds=folds, seed=seed) if test is None else two_parts(probe, test)
-    contest, entries = _contest(
-        vlm, records, parts, read_outs, prompt or Prompt(), batch_size, seed, steps
-    )
+    contest, entries = _contest(vlm, records, parts, read_outs, prompt, batch_size, seed, steps)
     rows = Entrants(contest, shuffles)
     rows.rivals()
     if generate:
         rows.add(GENERATE, "base", _generated(contest, batch_size, steps), exit_layer=vlm.n_layers)
-    null = _fit_all(rows, entries, steps)
+    return _compared(rows, entries, repeats, steps, generate=generate)
+
+
+def _compared(
+    rows: Entrants, entries: Sequence[Entry], repeats: int, steps: Steps, *, generate: bool
+) -> Comparison:
+    """Fit and time what is to be compared, and say on what."""
+    contest, null = rows.contest, _fit_all(rows, entries, steps)
     timings = _timed(rows, repeats, steps, generate=generate) if repeats else {}
-    setting = setting_of(vlm, contest.test, repeats, seed, contest.prompt) | _searched(contest)
-    setting |= early_exits(fit.classifier for fit in rows.fits if timings)
-    return rows.comparison(timings, setting | {"shuffles": shuffles}, null)
+    setting = setting_of(contest.vlm, contest.test, repeats, contest.seed, contest.prompt)
+    setting |= _searched(contest) | early_exits(fit.classifier for fit in rows.fits if timings)
+    return rows.comparison(timings, setting | {"shuffles": rows.shuffles}, null)
 
 
 def _timed(rows: Entrants, repeats: int, steps: Steps, *, generate: bool) -> dict[str, Timing]:
@@ -141,12 +144,13 @@ def _contest(
     records: Sequence[Record],
     parts: Sequence[Part],
     read_outs: Sequence[str] | None,
-    prompt: Prompt,
+    prompt: Prompt | None,
     batch_size: int,
     seed: int,
     steps: Steps,
 ) -> tuple[Contest, tuple[Entry, ...]]:
     """Run the model over all records, in every form that is needed."""
+    prompt = prompt or Prompt()
     asked = probing_set(records, balanced=False, seed=seed, multiclass="native")
     many = len(asked.labels) != 2
     entries = chosen_entries(read_outs, many=many)
