@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from PIL import Image
 
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
-from superneurons.vlm.patches import patch_average
+from superneurons.vlm.patches import equal_tiles, patch_average
 
 
 def test_a_row_per_picture() -> None:
@@ -22,6 +24,21 @@ def test_a_row_per_picture() -> None:
 def test_a_class_token_is_left_out() -> None:
     hidden = torch.tensor([[[100.0], [1.0], [3.0]]])
     assert patch_average(hidden, [1], None, leading=1).tolist() == [[2.0]]
+
+
+def test_rows_and_columns_of_patches_are_patches() -> None:
+    hidden = torch.randn(3, 2, 5, 4, generator=torch.Generator().manual_seed(0))
+    found = patch_average(hidden, [1, 2], None)
+    torch.testing.assert_close(found, patch_average(hidden.flatten(1, 2), [1, 2], None))
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(1, 6))
+def test_tiles_are_told_by_their_tokens(tiles: list[int], tokens: int) -> None:
+    ids = torch.zeros(len(tiles), 40, dtype=torch.long)
+    for row, count in zip(ids, tiles, strict=True):
+        row[: count * tokens] = 7
+    tensors = {"input_ids": ids, "pixel_values": torch.zeros(sum(tiles), 3, 2, 2)}
+    assert equal_tiles(tensors, SimpleNamespace(image_token_id=7), [1] * len(tiles)) == tiles
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.sampled_from([1, 4]))

@@ -12,7 +12,7 @@ from torch import nn
 from superneurons.vlm.family import Family
 from superneurons.vlm.taps import PICTURE_KINDS, Kind
 
-__all__ = ["leading_tokens", "patch_average", "patch_averages"]
+__all__ = ["equal_tiles", "leading_tokens", "patch_average", "patch_averages"]
 
 
 def patch_averages(
@@ -62,7 +62,8 @@ def patch_average(
     Parameters
     ----------
     hidden
-        Shape (pictures, patches, W), or (all patches, W) with ``patches`` to tell them apart.
+        Shape (pictures, patches, W), or (all patches, W) with ``patches`` to tell them apart. The
+        patches of a picture may be rows and columns, (pictures, rows, columns, W).
     pictures
         How many pictures each of the B records has.
     patches
@@ -83,7 +84,7 @@ def patch_average(
         there = hidden[:, leading:].float().masked_fill(~mask[:, :, None], 0)
         each = there.sum(dim=1) / mask.sum(dim=1, keepdim=True)
     elif patches is None:
-        each = hidden[:, leading:].float().mean(dim=1)
+        each = hidden.flatten(1, -2)[:, leading:].float().mean(dim=1)
     else:
         rows = hidden.reshape(-1, hidden.shape[-1])
         merged = sum(patches) // len(rows)
@@ -91,6 +92,21 @@ def patch_average(
         each = torch.stack([part.float().mean(dim=0) for part in parts])
     of_records = torch.split(each, list(pictures))
     return torch.stack([part.mean(dim=0) for part in of_records])
+
+
+def equal_tiles(tensors: Mapping[str, Any], config: Any, _pictures: Sequence[int]) -> list[int]:
+    """Return the tiles of each record where every tile takes as many tokens.
+
+    Parameters
+    ----------
+    tensors
+        Model inputs: ``input_ids`` (B, T) int64, and ``pixel_values`` with one row per tile.
+    config
+        The model's: its ``image_token_id``.
+    """
+    tokens = (tensors["input_ids"] == config.image_token_id).sum(dim=1)
+    each = int(tokens.sum()) // len(tensors["pixel_values"])
+    return [int(count) // each for count in tokens]
 
 
 def leading_tokens(model: nn.Module) -> int:

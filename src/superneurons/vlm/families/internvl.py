@@ -8,19 +8,12 @@ experts (Qwen3-MoE, GPT-OSS), they take turns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from superneurons.vlm.family import Family
+from superneurons.vlm.patches import equal_tiles
 
 __all__ = ["FAMILIES"]
-
-
-def _record_tiles(tensors: Mapping[str, Any], config: Any, _pictures: Sequence[int]) -> list[int]:
-    tokens = (tensors["input_ids"] == config.image_token_id).sum(dim=1)
-    each = int(tokens.sum()) // len(tensors["pixel_values"])
-    return [int(count) // each for count in tokens]
 
 
 _DENSE = Family(
@@ -30,7 +23,7 @@ _DENSE = Family(
     vision=("model.vision_tower",),
     projector=("model.multi_modal_projector",),
     processor="InternVLProcessor",
-    record_tiles=_record_tiles,
+    record_tiles=equal_tiles,
     resizable=False,
 )
 FAMILIES = (
