@@ -102,9 +102,12 @@ def search(
     train, held = _parts(*named, holdout, seed)
     with step("opening the model"):
         vlm = open_vlm(
-            model, revision=revision, dtype=dtype, device=device,
+            model,
+            revision=revision,
+            dtype=dtype,
+            device=device,
             trust_remote_code=trust_remote_code,
-        )  # fmt: skip
+        )
     common: Any = {"batch_size": batch_size, "repeats": repeats, "seed": seed, "steps": step}
     found = search_with_base(vlm, train, space, **common)
     if not as_json:

@@ -95,8 +95,7 @@ def search_shortcuts(
         Pictures or labels that cannot be used, nothing left to search, activations that are no
         finite numbers.
     ModelError
-        When the model is cut off, lacks a part, or cannot be asked like this or see pictures at a
-        resolution.
+        When the model is cut off, lacks a part, or cannot be asked so or see at a resolution.
     """
     space = space or SearchSpace()
     vlm.require_whole("logits")
@@ -110,9 +109,7 @@ def search_shortcuts(
         views, {one.route: len(one.right) for one in tried}, probing.records[:timing_batch],
         prompt=prompts[0], repeats=repeats, acceleration=acceleration,
     )  # fmt: skip
-    settings = _settings(vlm, probing, seed) | {
-        "orders": [prompt.order for prompt in prompts], "prompt_template": space.template,
-    }  # fmt: skip
+    settings = _settings(vlm, probing, prompts, seed)
     return _search(trial, tried, costs, settings, probing, logits)
 
 
@@ -241,7 +238,9 @@ def _point(one: _Tried, depth: int, value: float, error: float, costs: Costs) ->
     )  # fmt: skip
 
 
-def _settings(vlm: VLM, probing: ProbingSet, seed: int) -> dict[str, Any]:
+def _settings(
+    vlm: VLM, probing: ProbingSet, prompts: Sequence[Prompt], seed: int
+) -> dict[str, Any]:
     return {
         "model": vlm.name,
         "layers": vlm.n_layers,
@@ -253,5 +252,7 @@ def _settings(vlm: VLM, probing: ProbingSet, seed: int) -> dict[str, Any]:
         "probing_records": len(probing.records),
         "form": probing.form,
         "labels": list(probing.labels),
+        "orders": [prompt.order for prompt in prompts],
+        "prompt_template": prompts[0].template,
         "seed": seed,
     }
