@@ -90,24 +90,19 @@ def search(
     """Search for the cheapest way to stop early that answers as well, and verify it."""
     from superneurons.cli.search_table import print_choice, print_front
     from superneurons.evaluate.search import search_with_base, verify
-    from superneurons.shortcut.search_points import check_limits
     from superneurons.vlm.opening import open_vlm
 
     quiet()
     space = _space(resolutions, sites, positions, orders, max_layer, prompt_template)
-    limits: Any = {"max_latency_ms": max_latency, "min_accuracy": min_accuracy, "within": within}
-    check_limits(**limits)
+    limits = _limits(max_latency, min_accuracy, within)
     _check_out(out, overwrite)
     named = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
     train, held = _parts(*named, holdout, seed)
     with step("opening the model"):
         vlm = open_vlm(
-            model,
-            revision=revision,
-            dtype=dtype,
-            device=device,
+            model, revision=revision, dtype=dtype, device=device,
             trust_remote_code=trust_remote_code,
-        )
+        )  # fmt: skip
     common: Any = {"batch_size": batch_size, "repeats": repeats, "seed": seed, "steps": step}
     found = search_with_base(vlm, train, space, **common)
     if not as_json:
@@ -121,6 +116,14 @@ def search(
         print_json({"task": task, **told, "verification": verified.as_dict()})
     else:
         print_choice(point, verified, out)
+
+
+def _limits(max_latency: float | None, min_accuracy: float | None, within: float) -> Any:
+    from superneurons.shortcut.search_points import check_limits
+
+    limits: Any = {"max_latency_ms": max_latency, "min_accuracy": min_accuracy, "within": within}
+    check_limits(**limits)
+    return limits
 
 
 def _parts(
