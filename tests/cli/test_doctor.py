@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from superneurons.demo.cache import CACHE_ENV
 from superneurons.vlm import exit_report, opening, verify
+from superneurons.vlm.checks.check import MEANINGS
 from superneurons.vlm.family import families
 from superneurons.vlm.memory import weights_of
-from superneurons.vlm.verify import Check
+from superneurons.vlm.verify import Check, Findings
 
 Runner = Callable[..., Any]
 
@@ -41,9 +43,9 @@ def test_it_says_how_an_early_exit_would_run(run: Runner, model_path: Path) -> N
     assert "graphs need a CUDA device" in found["not_faster"]
     few = "llava" in model_path.name
     assert found["tower_layers"] == ("1 of 2 run" if few else "3 of 3 run")
-    lean = [check for check in found["checks"] if "only where it is read" in check["name"]]
-    assert len(lean) == 3
-    assert all(check["detail"].startswith("relative ") for check in lean)
+    (lean,) = (check for check in found["checks"] if check["name"] == "lean")
+    assert lean["detail"].startswith("relative ")
+    assert lean["detail"].endswith("of 1, 2, 4)")
     assert "memory_MB_free" not in found
     off = run("doctor", "-m", model_path, "--acceleration", "off", "--json").json
     assert (off["early_exit"], off["not_faster"].split(";")[0]) == ("off", "it was turned off")
@@ -62,7 +64,8 @@ def test_of_a_family_without_a_lean_pass_it_says_so(
         "no lean pass is written for the family LLaVA-1.5; the layer read runs as a whole"
         in done.out
     )
-    assert "only where it is read" not in done.out
+    reason = "no lean pass is written for the family LLaVA-1.5"
+    assert f"not checked      lean ({reason})" in done.out
 
 
 def test_what_is_free_on_a_gpu_is_said(
@@ -75,10 +78,33 @@ def test_what_is_free_on_a_gpu_is_said(
 def test_a_failed_check_is_an_error(
     run: Runner, llava_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "verify", lambda _: [Check("it holds", False, "it doesn't")])
+    found = Findings((Check("cut-off", False, "relative 1.0e+00"),), {})
+    monkeypatch.setattr(verify, "examine", lambda _: found)
     done = run("doctor", "--model", llava_path)
     assert done.code == 2
-    assert "FAILED           it holds (it doesn't)" in done.out
+    assert "FAILED           cut-off (relative 1.0e+00)" in done.out
+    assert MEANINGS["cut-off"].mend in done.out
+    assert "early exit       lean" in done.out
+
+
+def test_a_model_that_does_not_run_is_one_too(
+    run: Runner, llava_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = replace(families()["llava"][-1], norm_name="nonsense")
+    monkeypatch.setattr(opening, "described_or_found", lambda _: family)
+    done = run("doctor", "--model", llava_path, "--json")
+    assert done.code == 2
+    assert done.json["early_exit"] == "none: the model doesn't run as described"
+    assert [check["name"] for check in done.json["checks"]] == ["run"]
+    assert "cut-off" in done.json["left_out"]
+
+
+def test_it_says_whether_the_model_was_verified_before(
+    run: Runner, llava_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(CACHE_ENV, str(tmp_path / "cache"))
+    first, second = (run("doctor", "-m", llava_path, "--json").json for _ in "ab")
+    assert (first["verified_before"], second["verified_before"]) == ("no", "yes")
 
 
 def test_each_fact_takes_one_line(run: Runner, llava_path: Path) -> None:

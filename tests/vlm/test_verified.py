@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from superneurons.demo.cache import CACHE_ENV
 from superneurons.errors import ModelError, VerificationError
-from superneurons.vlm import verified, verify
+from superneurons.vlm import opening, verified, verify
 from superneurons.vlm.checks.check import Check
+from superneurons.vlm.family import families
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.verified import VERIFY_ENV, entry_of, remember, was_verified
@@ -103,6 +104,18 @@ def test_what_failed_is_refused_each_time_and_can_be_opened_all_the_same(
         assert [problem.where for problem in caught.value.problems] == ["cut-off"]
     assert not cache.exists()
     assert opened(verify=False).depth == 4
+
+
+@pytest.mark.parametrize("fields", [{"norm_name": "nonsense"}, {"tower_features": "nonsense"}])
+def test_a_description_that_fits_nothing_is_the_checks_to_refuse(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
+) -> None:
+    family = replace(families()["llava"][-1], **fields)
+    monkeypatch.setattr(opening, "described_or_found", lambda _: family)
+    assert not was_verified(opened(verify=False))
+    with pytest.raises(VerificationError) as caught:
+        opened()
+    assert [problem.where for problem in caught.value.problems] == ["run"]
 
 
 def test_findings_that_failed_are_not_kept(opened: Opener, cache: Path) -> None:

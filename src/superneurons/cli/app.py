@@ -22,6 +22,7 @@ from superneurons.cli import (
     predict,
     search,
     tasks,
+    verify,
 )
 from superneurons.errors import SuperNeuronsError
 
@@ -45,6 +46,7 @@ app.command("search")(search.search)
 app.command("cascade")(cascade.cascade)
 app.command("layers")(layers.layers)
 app.command("doctor")(doctor.doctor)
+app.command("verify")(verify.verify)
 app.add_typer(tasks.app, name="tasks")
 
 

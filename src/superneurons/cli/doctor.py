@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from dataclasses import asdict
 from typing import Any
 
 from superneurons.cli import options
 from superneurons.cli.output import print_json, quiet
+from superneurons.cli.status import as_dicts, print_checks
 from superneurons.errors import ModelError
 
 __all__ = ["doctor"]
@@ -35,22 +35,29 @@ def doctor(
     """
     from superneurons.vlm.exit_report import exit_report
     from superneurons.vlm.opening import open_vlm
-    from superneurons.vlm.verify import verify
+    from superneurons.vlm.verified import remember, was_verified
+    from superneurons.vlm.verify import examine
 
     quiet()
     vlm = open_vlm(
-        model, device=device, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code
-    )
-    checks = verify(vlm)
-    facts = _facts(vlm) | _exits(exit_report(vlm, acceleration))
+        model, device=device, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code,
+        verify=False,
+    )  # fmt: skip
+    facts = _facts(vlm) | {"verified_before": "yes" if was_verified(vlm) else "no"}
+    findings = examine(vlm)
+    remember(vlm, findings)
+    if {"run", "layers"} & {check.name for check in findings.failed}:
+        facts["early_exit"] = "none: the model doesn't run as described"
+    else:
+        facts |= _exits(exit_report(vlm, acceleration))
     if as_json:
-        print_json(facts | {"checks": [asdict(check) for check in checks]})
+        left_out = dict(findings.left_out)
+        print_json(facts | {"checks": as_dicts(findings.checks), "left_out": left_out})
     else:
         for name, value in facts.items():
             print(f"{_NAMES.get(name, name.replace('_', ' ')):<16} {_shown(value)}")
-        for check in checks:
-            print(f"{'ok' if check.passed else 'FAILED':<16} {check.name} ({check.detail})")
-    if not all(check.passed for check in checks):
+        print_checks(findings)
+    if findings.failed:
         sys.exit(2)
 
 

@@ -96,12 +96,12 @@ def was_verified(vlm: VLM) -> bool:
         The whole model: what its fingerprint samples, its configuration, family, processor, dtype
         and device type, and the versions of what runs it have to be the same.
     """
-    of = _belonging(vlm)
     try:
+        of = _belonging(vlm)
         found = json.loads(_path(of).read_text(encoding="utf-8"))
         return bool(found["of"] == of and found["passed"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False  # absent or damaged: it is verified again
+    except Exception:  # absent, damaged, or a description that fits nothing: the checks will say
+        return False
 
 
 def remember(vlm: VLM, findings: Findings) -> None:
