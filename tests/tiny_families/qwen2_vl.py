@@ -1,7 +1,8 @@
-"""Qwen2-VL and Qwen2.5-VL."""
+"""Qwen2-VL and Qwen2.5-VL, as written by this release of ``transformers`` and by those before 5."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -51,4 +52,30 @@ def save_qwen2_5_vl(path: Path) -> Path:
     return save(Qwen2_5_VLForConditionalGeneration(config), qwen_pictures(), path)
 
 
-SAVERS = {"qwen2_vl": save_qwen2_vl, "qwen2_5_vl": save_qwen2_5_vl}
+def save_as_then(path: Path) -> Path:
+    """The files that are on the hub: one flat configuration, pixels by other names."""
+    save_qwen2_5_vl(path)
+    config = json.loads((path / "config.json").read_text())
+    text = config.pop("text_config")
+    rope = text.pop("rope_parameters")
+    scaling = {"type": "mrope", "mrope_section": rope["mrope_section"]}
+    flat = {name: value for name, value in text.items() if name not in config}
+    flat |= {"rope_scaling": scaling, "rope_theta": rope["rope_theta"]}
+    (path / "config.json").write_text(json.dumps({**config, **flat}))
+    pictures = {
+        "image_processor_type": "Qwen2VLImageProcessor", "processor_class": "Qwen2_5_VLProcessor",
+        "min_pixels": 16 * 16, "max_pixels": 32 * 32, "patch_size": 4, "merge_size": 2,
+        "temporal_patch_size": 2,
+    }  # fmt: skip
+    (path / "preprocessor_config.json").write_text(json.dumps(pictures))
+    template = path / "chat_template.jinja"
+    (path / "chat_template.json").write_text(json.dumps({"chat_template": template.read_text()}))
+    template.unlink()
+    return path
+
+
+SAVERS = {
+    "qwen2_vl": save_qwen2_vl,
+    "qwen2_5_vl": save_qwen2_5_vl,
+    "qwen2_5_vl, before 5": save_as_then,
+}
