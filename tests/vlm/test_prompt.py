@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import doctest
 import hashlib
 import json
 import shutil
@@ -336,3 +337,10 @@ def test_a_model_without_a_template_is_verified_and_asked_with_one_that_is_given
         search_shortcuts(bare, records, space, repeats=1)
     found = search_shortcuts(bare, records, replace(space, template=TEMPLATE), repeats=1)
     assert {point.template for point in found.points} == {TEMPLATE}
+
+
+@pytest.mark.demo
+def test_the_examples_of_the_page_on_prompts_run() -> None:
+    page = Path(__file__).parents[2] / "docs" / "prompts.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert (failed, tried > 6) == (0, True)
