@@ -18,11 +18,11 @@ from transformers import (
 
 from tiny_models import HIDDEN, LAYERS, save, tokenizer
 
-_TEXT = {
+_TEXT: dict[str, Any] = {
     "hidden_size": HIDDEN, "intermediate_size": 64, "num_hidden_layers": LAYERS,
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "sliding_window": None,
 }  # fmt: skip
-_MISTRAL4 = {
+_MISTRAL4: dict[str, Any] = {
     "model_type": "mistral4", "num_key_value_heads": 4, "moe_intermediate_size": 32,
     "n_routed_experts": 4, "num_experts_per_tok": 2, "q_lora_rank": 16, "kv_lora_rank": 16,
     "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 16,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from superneurons.task.record import Record
+from superneurons.vlm.family import families
 from superneurons.vlm.model import VLM
-from superneurons.vlm.patches import equal_tiles, patch_average
+from superneurons.vlm.patches import equal_tiles, patch_average, patch_averages
 
 
 def test_a_row_per_picture() -> None:
@@ -57,6 +59,21 @@ def test_padding_counts_for_nothing_whatever_is_in_it() -> None:
     mask = torch.tensor([[True, True], [True, False]])
     assert patch_average(hidden, [1, 1], None, leading=1, mask=mask).tolist() == [[2.0], [5.0]]
     assert patch_average(hidden, [2], None, leading=1, mask=mask).tolist() == [[3.5]]
+
+
+def test_tiles_of_the_tower_may_be_one_row_after_the_projector() -> None:
+    family = replace(
+        families()["llava"][-1],
+        record_tiles=lambda *_: [3, 1],
+        projected=lambda tensors: tensors["tokens"].tolist(),
+    )
+    model = SimpleNamespace(config=SimpleNamespace())
+    averages = patch_averages(model, family, {"tokens": torch.tensor([2, 1, 3])}, (2, 1))  # type: ignore[arg-type]
+    tiles = torch.tensor([1.0, 2, 6, 7])[:, None, None].expand(4, 5, 1)
+    assert averages["vision"](tiles).tolist() == [[3.0], [7.0]]
+    rows = torch.tensor([1.0, 3, 8, 1, 2, 6])[:, None]
+    # the mean of each picture first: (1 + 3) / 2 and 8 for one record, 3 for the other
+    assert averages["projector"](rows).tolist() == [[5.0], [3.0]]
 
 
 def test_half_precision_is_averaged_in_single() -> None:

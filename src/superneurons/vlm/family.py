@@ -66,6 +66,9 @@ class Family:
         The language model, without its head.
     layers_name, norm_name
         What the decoder calls its layers and the norm after them.
+    stored_as
+        What checkpoints call parts of it where they have other names than here: (theirs, ours), as
+        pieces of paths. ``transformers`` knows them itself; loading only some layers has to.
     processor
         What turns pictures and text into model inputs: the name of its class in ``transformers``,
         of which what is for videos is left out, or what loads it. ``transformers`` chooses, by
@@ -82,6 +85,9 @@ class Family:
     record_tiles
         Set when the vision tower sees a picture as several tiles: how many those of each record
         are.
+    projected
+        Set when the projector puts what it makes of all pictures in one row, though the tower does
+        not: how many each has there.
     patch_mask
         Set when the tower pads all pictures to as many patches: which of them are theirs.
     tower_count, tower_width
@@ -119,12 +125,14 @@ class Family:
     decoder: str = "model.language_model"
     layers_name: str = "layers"
     norm_name: str = "norm"
+    stored_as: tuple[tuple[str, str], ...] = ()
     processor: str | ProcessorLoader = "AutoProcessor"
     picture_mark: str | None = None
     template: str | None = None
     picture_tokens: PictureTokens | None = None
     picture_patches: PicturePatches | None = None
     record_tiles: RecordTiles | None = None
+    projected: PicturePatches | None = None
     patch_mask: PatchMask | None = None
     tower_count: str | None = "num_hidden_layers"
     tower_width: str = "hidden_size"

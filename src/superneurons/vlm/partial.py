@@ -136,6 +136,8 @@ def _keeper(family: Family, depth: int, tower: int | None) -> Callable[[str], bo
     unused = _never_loaded(family)
 
     def kept(name: str) -> bool:
+        for theirs, ours in family.stored_as:
+            name = name.replace(theirs, ours)
         if found := seeing.search(name):
             return tower is None or family.tower_count is None or int(found[1]) < tower
         found = layer.search(name)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from superneurons.vlm.family import Family
-from superneurons.vlm.taps import PICTURE_KINDS, Kind
+from superneurons.vlm.taps import Kind
 
 __all__ = ["equal_tiles", "leading_tokens", "patch_average", "patch_averages"]
 
@@ -35,19 +35,16 @@ def patch_averages(
     """
     patches = None if family.picture_patches is None else family.picture_patches(tensors)
     config = cast(Any, model).config
+    tiles = pictures
     if family.record_tiles is not None:
-        pictures = family.record_tiles(tensors, config, pictures)
+        tiles = family.record_tiles(tensors, config, pictures)
     mask = None if family.patch_mask is None else family.patch_mask(tensors, config)
-    return {
-        kind: partial(
-            patch_average,
-            pictures=pictures,
-            patches=patches,
-            leading=leading_tokens(model) if kind == "vision" else 0,
-            mask=mask if kind == "vision" else None,
-        )
-        for kind in PICTURE_KINDS
-    }
+    leading = leading_tokens(model)
+    tower = partial(patch_average, pictures=tiles, patches=patches, leading=leading, mask=mask)
+    projector = partial(patch_average, pictures=tiles, patches=patches)
+    if family.projected is not None:
+        projector = partial(patch_average, pictures=pictures, patches=family.projected(tensors))
+    return {"vision": tower, "projector": projector}
 
 
 def patch_average(
