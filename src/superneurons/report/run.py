@@ -42,7 +42,8 @@ class Chosen:
     score
         Balanced accuracy of the neuron alone, on the probing set that chose it.
     weight
-        What its vote weighs, signed; 1 where all weigh the same.
+        What its vote weighs, for one standard deviation of its activation, signed; of more than two
+        labels the length of its weights; 1 where all weigh the same.
     """
 
     layer: int
@@ -69,6 +70,8 @@ class Selection:
         The best score of all L·W neurons with shuffled labels, for each shuffle.
     n
         Questions of the probing set.
+    read_out
+        What chose them: a name of the comparison, where there is one.
     """
 
     kind: str
@@ -77,6 +80,7 @@ class Selection:
     chosen: tuple[Chosen, ...]
     null_maxima: tuple[float, ...]
     n: int
+    read_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +120,16 @@ class Tradeoff:
     name
         What it is.
     balanced_accuracy, interval
-        On held-out records, at 95 %.
+        Of all records that were answered, at 95 %.
     ms, ms_range
-        Median milliseconds of one record, and its quartiles.
+        Median milliseconds of one record, and its quartiles; the median twice where only that is
+        known.
     exit_layer
         Decoder layers that run; ``None`` where the model doesn't.
     chosen
         Whether it is the one recommended.
+    held_out
+        Whether the records are others than those it was fitted on; else it is cross-validated.
     """
 
     name: str
@@ -132,6 +139,7 @@ class Tradeoff:
     ms_range: Interval
     exit_layer: int | None
     chosen: bool = False
+    held_out: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +251,8 @@ class Run:
         What is drawn.
     notes
         What has to be said beside them.
+    subject
+        Whose answers bins, confusion and agreement are: a name of the comparison.
     """
 
     kind: Kind
@@ -260,3 +270,4 @@ class Run:
     confusion: Confusion | None = None
     agreement: Agreement | None = None
     notes: tuple[str, ...] = field(default=())
+    subject: str = ""
