@@ -12,6 +12,7 @@ import transformers
 from PIL import Image
 
 from superneurons.vlm.molmo2_processor import load_molmo2_processor
+from superneurons.vlm.processor import processor_settings
 from tiny_families.molmo2 import save_molmo2
 
 pytestmark = pytest.mark.skipif(
@@ -80,6 +81,12 @@ def test_the_settings_are_the_checkpoints_own(path: Path, tmp_path: Path) -> Non
     settings.write_text(json.dumps(changed))
     made = load_molmo2_processor(str(tmp_path))(images=[[picture(9, 9)]], text=["<|image|>"])
     assert "<im_col>" not in load_molmo2_processor(str(path)).tokenizer.decode(made["input_ids"][0])
+
+
+def test_how_crops_are_made_is_among_its_settings(processor: Any) -> None:
+    settings = processor_settings(processor)
+    names = ("max_crops", "overlap_margins", "pooling_size")
+    assert [settings[name] for name in names] == [4, [1, 1], [2, 2]]
 
 
 @own

@@ -21,10 +21,11 @@ __all__ = ["PictureProcessor", "load_processor", "processor_settings"]
 _SETTINGS = (
     "crop_size", "crop_to_patches", "do_center_crop", "do_image_splitting", "do_normalize",
     "do_pad", "do_rescale", "do_resize", "downsample_factor", "encoder_patch_size",
-    "image_grid_pinpoints", "image_mean", "image_std", "max_image_size", "max_image_tokens",
-    "max_patches", "max_pixels", "max_pixels_tolerance", "max_tiles", "merge_size",
-    "min_image_tokens", "min_patches", "min_pixels", "min_tiles", "patch_size", "resample",
-    "rescale_factor", "size", "temporal_patch_size", "tile_size", "use_thumbnail",
+    "image_grid_pinpoints", "image_mean", "image_std", "max_crops", "max_image_size",
+    "max_image_tokens", "max_patches", "max_pixels", "max_pixels_tolerance", "max_tiles",
+    "merge_size", "min_image_tokens", "min_patches", "min_pixels", "min_tiles",
+    "overlap_margins", "patch_size", "pooling_size", "resample", "rescale_factor", "size",
+    "temporal_patch_size", "tile_size", "use_thumbnail",
 )  # fmt: skip
 
 
