@@ -15,7 +15,9 @@ import pytest
 import superneurons
 
 SOURCE = Path(superneurons.__file__).parent
-ROOMS = ["task", "vlm", "activations", "probes", "shortcut", "evaluate", "report", "cli"]
+ROOMS = [
+    "task", "vlm", "activations", "probes", "shortcut", "evaluate", "report", "amplify", "cli",
+]  # fmt: skip
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages([str(SOURCE)], "superneurons.")
 )  # fmt: skip

@@ -26,7 +26,7 @@ from superneurons.vlm.processor import load_processor
 from superneurons.vlm.source import Source, check_complete, check_memory, locate
 from superneurons.vlm.verified import Verify, check_verify, verify_on_load
 
-__all__ = ["open_vlm"]
+__all__ = ["device_of", "dtype_of", "explained", "open_vlm", "refuse_missing"]
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -89,13 +89,13 @@ def open_vlm(
     """
     check_preparation(preparation)
     check_verify(verify)
-    where = _device(device)
+    where = device_of(device)
     source = locate(name, revision=revision, trust_remote_code=trust_remote_code)
     family = described_or_found(source.config)
     options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
     layers = check_depth(source, depth or 0)
     part = None if depth in (None, layers) else (depth or 0, tower_layers)
-    model = _loaded(source, family, _dtype(dtype, where, source.config), where, part, options)
+    model = _loaded(source, family, dtype_of(dtype, where, source.config), where, part, options)
     processor = load_processor(source.path, family, **options)
     vlm = VLM(model, processor, family, name, layers, source.revision, preparation)
     vlm = _checked(vlm, source.config, layers if depth is None else depth)
@@ -112,7 +112,7 @@ def _loaded(
     cut: tuple[int, int | None] | None,
     options: Any,
 ) -> Any:
-    with _explained(source):
+    with explained(source):
         if cut is None:
             model = _whole(source, family, dtype, device, options)
         else:
@@ -135,7 +135,7 @@ def _whole(
         output_loading_info=True,
         **options,
     )
-    _refuse_missing(source, report)
+    refuse_missing(source, report)
     return model
 
 
@@ -152,13 +152,19 @@ def _part(
         numbers = sum(tensor.numel() for tensor in tensors.values())
         check_memory(source, bytes_each=dtype.itemsize, numbers=numbers)
     model, report = first_layers(source.config, family, depth, tensors, dtype, tower)
-    _refuse_missing(source, report)
+    refuse_missing(source, report)
     return model
 
 
 @contextmanager
-def _explained(source: Source) -> Iterator[None]:
-    """Say of which checkpoint it is that loading failed, and what to do."""
+def explained(source: Source) -> Iterator[None]:
+    """Say of which checkpoint it is that loading failed, and what to do.
+
+    Raises
+    ------
+    ResourceError, ModelError
+        In the place of what is raised while it is open.
+    """
     from safetensors import SafetensorError
 
     try:
@@ -186,8 +192,14 @@ def _explained(source: Source) -> Iterator[None]:
         ) from error
 
 
-def _refuse_missing(source: Source, report: Any) -> None:
-    """Refuse a model that transformers would have filled up with random numbers."""
+def refuse_missing(source: Source, report: Any) -> None:
+    """Refuse a model that transformers would have filled up with random numbers.
+
+    Raises
+    ------
+    ModelError
+        Lists every tensor that is missing or has another shape.
+    """
     problems = [Problem(name, "missing") for name in sorted(report["missing_keys"])]
     problems += [
         Problem(name, f"has shape {tuple(stored)}, not {tuple(wanted)}")
@@ -219,7 +231,14 @@ def _checked(vlm: VLM, config: Any, depth: int) -> VLM:
     return vlm
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """Return the device of a name, or of ``auto``: the GPU if there is one.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be used.
+    """
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -236,7 +255,14 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _dtype(name: str, device: torch.device, config: Any) -> torch.dtype:
+def dtype_of(name: str, device: torch.device, config: Any) -> torch.dtype:
+    """Return the type of a name, or of ``auto``: float32 on a CPU, else as the model is stored.
+
+    Raises
+    ------
+    ModelError
+        When there is no such type.
+    """
     if name == "auto":
         stored = getattr(config, "dtype", None)
         if device.type == "cpu" or not isinstance(stored, torch.dtype):

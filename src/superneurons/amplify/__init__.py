@@ -1,0 +1,1 @@
+"""Selective amplification: boost the neurons of a task, and only where the model is unsure."""
