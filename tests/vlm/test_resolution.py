@@ -60,6 +60,23 @@ def test_a_slope_stays_a_slope() -> None:
     assert resized(slope.reshape(64, 1).half(), 4).dtype == torch.float16
 
 
+@pytest.mark.parametrize(("name", "step"), [("llava, pixtral", 4), ("mistral3", 8)])
+def test_a_limit_of_the_sides_makes_pictures_smaller_too(
+    tmp_path: Path, name: str, step: int
+) -> None:
+    vlm = open_vlm(str(savers()[name](tmp_path / "model")), device="cpu")
+    assert vlm.resolution == 32
+    rows = [Record((Image.new("RGB", size),), "Why?") for size in ((64, 32), (16, 8))]
+    assert vlm.encode(rows).tensors["image_sizes"].tolist() == [[16, 32], [8, 16]]
+    small = vlm.at_resolution(16)
+    assert small.resolution == 16
+    assert small.encode(rows).tensors["image_sizes"].tolist() == [[8, 16], [8, 16]]
+    assert small.model is vlm.model
+    assert small.at_resolution(32).encode(rows).tensors["image_sizes"].tolist()[0] == [16, 32]
+    with pytest.raises(ModelError, match=f"less than the {step} pixels of one image token"):
+        vlm.at_resolution(step - 1)
+
+
 @pytest.mark.parametrize("pixels", [8, 16, 32, 48])
 def test_a_tower_sees_what_transformers_makes_it_see(llava: VLM, pixels: int) -> None:
     """Its own ``interpolate_pos_encoding`` resamples anew in every pass."""

@@ -85,7 +85,8 @@ def resolution_of(model: nn.Module, processor: Any, family: Family) -> int:
         return _tile_side(model)
     if _keeps_shapes(family):
         own = processor.image_processor
-        return math.isqrt(int(own.size["longest_edge"]) // _frames(own, family))
+        largest = int(own.size["longest_edge"])
+        return largest if _by_side(own) else math.isqrt(largest // _frames(own, family))
     return int(_embeddings(model, family)[1].image_size)
 
 
@@ -124,10 +125,7 @@ def at_resolution(
     if pixels == resolution_of(model, processor, family):
         return model, processor
     if _keeps_shapes(family):
-        most = pixels**2 * _frames(own, family)
-        least = min(int(own.size["shortest_edge"]), most)
-        sizes = {"size": {"shortest_edge": least, "longest_edge": most}}
-        return model, _with_sizes(processor, own, sizes)
+        return model, _with_sizes(processor, own, {"size": _allowed(own, family, pixels)})
     native = _native_side(model, family)
     scaled = {name: _scaled(own.to_dict().get(name), pixels / native) for name in _SIZES}
     return _resized_tower(model, family, pixels), _with_sizes(processor, own, scaled)
@@ -143,6 +141,18 @@ def _tile_side(model: nn.Module) -> int:
 def _keeps_shapes(family: Family) -> bool:
     """Whether the tower takes pictures of any size, one after the other in one row of patches."""
     return family.picture_patches is not None
+
+
+def _by_side(own: Any) -> bool:
+    """Whether an image processor limits the sides of a picture, not its number of pixels."""
+    return not own.to_dict()["size"].get("shortest_edge")
+
+
+def _allowed(own: Any, family: Family, pixels: int) -> dict[str, int]:
+    if _by_side(own):
+        return {"longest_edge": pixels}
+    most = pixels**2 * _frames(own, family)
+    return {"shortest_edge": min(int(own.size["shortest_edge"]), most), "longest_edge": most}
 
 
 def _frames(own: Any, family: Family) -> int:
@@ -195,6 +205,9 @@ def _mend(model: nn.Module, own: Any, family: Family) -> str:
 
 
 def _step(model: nn.Module, own: Any, family: Family) -> int:
+    if _keeps_shapes(family) and _by_side(own):
+        config = cast(Any, model).config
+        return int(config.vision_config.patch_size) * int(getattr(config, "spatial_merge_size", 1))
     if _keeps_shapes(family):
         return int(own.patch_size) * int(own.merge_size)
     return int(_embeddings(model, family)[1].patch_size)

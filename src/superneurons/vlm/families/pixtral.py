@@ -32,7 +32,6 @@ _PIXTRAL = Family(
     processor=load_pixtral_processor,
     picture_patches=_picture_patches,
     tower_features="vision_feature_layer",
-    resizable=False,
 )
 _MISTRAL3 = replace(
     _PIXTRAL,
