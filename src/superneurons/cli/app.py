@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from superneurons.cli import (
+    amplify,
     cascade,
     compare,
     demo,
@@ -48,6 +49,7 @@ app.command("layers")(layers.layers)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(amplify.app, name="amplify")
 
 
 def _version(asked: bool) -> None:
