@@ -77,6 +77,23 @@ def test_a_limit_of_the_sides_makes_pictures_smaller_too(
         vlm.at_resolution(step - 1)
 
 
+def test_a_processor_that_writes_the_tokens_itself_writes_fewer(tmp_path: Path) -> None:
+    vlm = open_vlm(str(savers()["paligemma"](tmp_path / "model")), device="cpu")
+    small = vlm.at_resolution(16)
+    rows = [Record((Image.new("RGB", (30, 20)),), "Why?")]
+    tokens = [
+        v.encode(rows).tensors["input_ids"] == v.model.config.image_token_id for v in (vlm, small)
+    ]
+    assert [int(token.sum()) for token in tokens] == [9, 4]
+    states = small.last_states(small.encode(rows)).residual
+    assert states.isfinite().all()
+    assert not torch.allclose(states, vlm.last_states(vlm.encode(rows)).residual)
+    again = small.at_resolution(24)
+    torch.testing.assert_close(
+        again.last_states(again.encode(rows)).residual, vlm.last_states(vlm.encode(rows)).residual
+    )
+
+
 @pytest.mark.parametrize("pixels", [8, 16, 32, 48])
 def test_a_tower_sees_what_transformers_makes_it_see(llava: VLM, pixels: int) -> None:
     """Its own ``interpolate_pos_encoding`` resamples anew in every pass."""

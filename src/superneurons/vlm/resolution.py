@@ -128,7 +128,10 @@ def at_resolution(
         return model, _with_sizes(processor, own, {"size": _allowed(own, family, pixels)})
     native = _native_side(model, family)
     scaled = {name: _scaled(own.to_dict().get(name), pixels / native) for name in _SIZES}
-    return _resized_tower(model, family, pixels), _with_sizes(processor, own, scaled)
+    seeing = _with_sizes(processor, own, scaled)
+    if hasattr(processor, "image_seq_length"):  # one token for each patch, as it writes them
+        seeing.image_seq_length = (pixels // _step(model, own, family)) ** 2
+    return _resized_tower(model, family, pixels), seeing
 
 
 def _tile_side(model: nn.Module) -> int:

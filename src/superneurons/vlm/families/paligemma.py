@@ -43,6 +43,5 @@ FAMILIES = (
         processor=_processor,
         template="{pictures}answer en {question}",
         answer_type=1,
-        resizable=False,
     ),
 )
