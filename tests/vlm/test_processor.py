@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -73,17 +73,8 @@ def test_how_pictures_are_tiled_is_a_setting(tmp_path: Path) -> None:
     assert processor_settings(pictures) != settings
 
 
-@pytest.mark.parametrize("lost", ["tokenizer.json", "chat_template.jinja"])
-def test_what_is_missing_beside_the_weights_is_said(
-    lost: str, llava_path: Path, tmp_path: Path
-) -> None:
-    import shutil
-
+def test_what_is_missing_beside_the_weights_is_said(llava_path: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(llava_path, tmp_path / "model"))
-    (copy / lost).unlink()
-    if lost == "chat_template.jinja":
-        config = copy / "tokenizer_config.json"
-        kept = {k: v for k, v in json.loads(config.read_text()).items() if k != "chat_template"}
-        config.write_text(json.dumps(kept))
-    with pytest.raises(ModelError, match=r"processor|chat template"):
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match="processor"):
         open_vlm(str(copy), device="cpu")
