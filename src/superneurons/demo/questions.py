@@ -236,6 +236,7 @@ _ALL = (
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+"""Every kind of question, by name."""
 
 
 class Ledger:

@@ -95,6 +95,7 @@ _ALL = (
 )
 
 TASKS: dict[str, TaskInfo] = {task.name: task for task in _ALL}
+"""Every embedded task, by name."""
 
 
 def make_task(

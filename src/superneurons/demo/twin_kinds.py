@@ -293,3 +293,4 @@ TWIN_KINDS: dict[str, Callable[[Stage, int], Twins]] = {
     "hides": _hides,
     "exactly": _exactly,
 }
+"""What makes a pair of scenes that differ only in the answer, by kind of question."""

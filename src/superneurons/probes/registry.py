@@ -28,6 +28,7 @@ READ_OUTS: dict[str, type[ReadOut]] = {
         SparseAttentionVectors,
     )
 }
+"""Every read-out that ``fit`` knows, by name."""
 
 
 def make_read_out(name: str, **parameters: Any) -> ReadOut:

@@ -58,8 +58,8 @@ class Costs:
     batch
         Records in each call.
     ways
-        What ran (:attr:`~superneurons.vlm.early_exit.EarlyExit.path`), with the reason why nothing
-        faster did.
+        What ran (``path`` of :class:`~superneurons.vlm.early_exit.EarlyExit`), with the reason why
+        nothing faster did.
     """
 
     reference: Timing

@@ -40,7 +40,7 @@ class _Settings(ImagesKwargs, total=False):  # type: ignore[call-arg, misc, unus
 class Cut(NamedTuple):
     """How a picture is seen.
 
-    Parameters
+    Attributes
     ----------
     rows, columns
         Squares it is cut into; 1 and 1 where it isn't.
