@@ -107,7 +107,7 @@ def load_processor(path: str, family: Family, **options: Any) -> Any:
     """
     try:
         processor = _loader(family)(path, backend="pil", **options)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (AttributeError, ImportError, KeyError, OSError, TypeError, ValueError) as error:
         refuse_untrusted(path, "processor_config.json or tokenizer_config.json", error)
         fetched = "" if Path(path).is_dir() else offline_hint()
         raise ModelError(
