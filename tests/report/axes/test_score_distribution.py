@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from report.axes.drawn import check_paper, given_axes
+from report.runs import selection
+from superneurons.report.axes import score_distribution
+
+
+def test_bars_count_every_neuron() -> None:
+    found = selection(layers=5, width=40, chosen=3)
+    ax = score_distribution(replace(found, chosen=(), null_maxima=()))
+    assert sum(bar.get_height() for bar in ax.patches) == 200
+    middle = np.average(
+        [bar.get_x() + bar.get_width() / 2 for bar in ax.patches],
+        weights=[bar.get_height() for bar in ax.patches],
+    )
+    assert middle == pytest.approx(100 * found.scores.mean(), abs=0.5)
+    assert ax.get_yscale() == "log"
+    check_paper(ax)
+
+
+def test_chance_is_where_1_of_20_shuffles_is_above() -> None:
+    found = replace(selection(), null_maxima=tuple(np.linspace(0.55, 0.65, 101)))
+    ax = score_distribution(found)
+    (line,) = ax.lines
+    assert list(line.get_xdata()) == pytest.approx([64.5, 64.5])
+    assert "chance maximum: 64.5 %" in line.get_label()
+
+
+def test_the_legend_names_what_is_there() -> None:
+    names = [text.get_text() for text in score_distribution(selection()).get_legend().get_texts()]
+    assert names[:3] == ["all 17,280 neurons", "64 chosen", "best of all, 100 shuffles"]
+    bare = score_distribution(replace(selection(), null_maxima=(), chosen=()))
+    assert [text.get_text() for text in bare.get_legend().get_texts()] == ["all 17,280 neurons"]
+    assert not bare.lines
+
+
+def test_given_axes_are_drawn_on() -> None:
+    ax = given_axes()
+    size = ax.xaxis.label.get_fontsize()
+    assert score_distribution(selection(), ax) is ax
+    assert ax.xaxis.label.get_fontsize() == size
+    assert ax.patches
