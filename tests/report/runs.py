@@ -79,7 +79,7 @@ def selection(
         for rank, (layer, column) in enumerate(places)
     )
     maxima = tuple(float(value) for value in 0.57 + rng.gumbel(0.006, 0.006, 100))
-    return Selection("residual", "last_prompt", scores, neurons, maxima, 500)
+    return Selection("residual", "last_prompt", scores, neurons, maxima, 500, OURS)
 
 
 def interval(value: float, half: float = 0.025) -> tuple[float, float]:
@@ -216,6 +216,7 @@ def full_run(**changes: Any) -> Run:
         confusion=confusion(),
         agreement=Agreement(150, 133, 3, 14),
         notes=("41 pictures occur more than once in the probing set.",),
+        subject=OURS,
     )
     return replace(run, **changes)
 
@@ -235,3 +236,57 @@ def fitted_run() -> Run:
 def large_run() -> Run:
     """A model of 32 layers of 4,096 neurons, and 36 pictures."""
     return full_run(selection=selection(32, 4096, chosen=400, deepest=11), confusion=confusion(12))
+
+
+def searched_run(n: int = 90) -> Run:
+    """What ``search`` knows: many points, one chosen, and the choice verified on other records."""
+    rng = np.random.default_rng(1)
+    points = []
+    for k in range(n):
+        layer = int(rng.integers(0, 30))
+        ms = 12 + 6.5 * layer + float(rng.uniform(0, 20))
+        value = min(0.96, 0.58 + 0.36 * (1 - 0.75 ** (layer + 1)) + float(rng.normal(0, 0.02)))
+        name = f"residual, layer {layer}, picture-first, {(64, 96, 128)[k % 3]} pixels"
+        points.append(Tradeoff(name, value, interval(value), ms, (ms, ms), layer, held_out=False))
+    best = max(points, key=lambda point: point.balanced_accuracy - point.ms / 2000)
+    chosen = tuple(replace(point, chosen=point is best) for point in points)
+    rows = [_row(*row) for row in _ROWS if row[0] in ("majority class", "text only", BASE)]
+    rows.insert(0, _row("chosen shortcut", 0.93, best.exit_layer, 220, best.ms, None))
+    told = comparison() | {"rows": rows, "recommendation": None, "null": {}}
+    return sparse_run(kind="search", tradeoffs=chosen, comparison=told, setting={"layers": 30})
+
+
+def many_answers_run() -> Run:
+    """Eleven answers, every neuron of one layer chosen, and nothing of the pictures kept."""
+    names = many_labels().labels
+    scores = selection(chosen=576, deepest=1)
+    return full_run(
+        title="category", labels=names, questions=("What is this?",), confusion=many_labels(),
+        selection=scores, curves=curves(5), agreement=Agreement(820, 101, 44, 35),
+    )  # fmt: skip
+
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202egnp.\x00\ud800"
+"""Markup, quotes, a control that turns the direction of what follows, and half a character."""
+
+
+def hostile_run() -> Run:
+    """A run of which every string tries to be more than text."""
+    picture = "data:image/svg+xml;base64,PHN2Zy8+"
+    bad = Example(HOSTILE, HOSTILE, HOSTILE, "no", 0.9, "javascript:alert(3)", HOSTILE)
+    examples = (bad, replace(bad, thumbnail=picture), replace(bad, thumbnail="https://x.y/z.jpg"))
+    told = comparison(sentence=HOSTILE, choice=HOSTILE)
+    told["rows"].append(_row(HOSTILE, 0.8, 3, 10, 50.0, 0.5) | {"note": HOSTILE})
+    told["null"] = {HOSTILE: 0.5}
+    labels = (HOSTILE, "no")
+    return full_run(
+        title=HOSTILE, questions=(HOSTILE, HOSTILE), labels=labels, command=HOSTILE,
+        setting={HOSTILE: HOSTILE, "model": HOSTILE, "nested": {HOSTILE: [HOSTILE, 1]}},
+        comparison=told, selection=replace(
+            selection(4, 16, 8), kind=HOSTILE, position=HOSTILE, read_out=HOSTILE
+        ),
+        curves=(replace(curves()[0], read_out=HOSTILE),),
+        tradeoffs=(replace(tradeoffs()[0], name=HOSTILE), *tradeoffs()[1:]),
+        confusion=Confusion(labels, ((3, 1), (0, 4)), examples, examples, examples),
+        notes=(HOSTILE,), subject=HOSTILE,
+    )  # fmt: skip

@@ -1,0 +1,136 @@
+"""Names beside points, where they cover neither each other nor the points."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from superneurons.report.svg.canvas import FONT, Box
+
+__all__ = ["Label", "Place", "apart", "placed", "width_of"]
+
+_NARROW = frozenset("iljtfrI.,:;'|!()[] ")
+_WIDE = frozenset("mwMWGOQ@%—")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A name for a point.
+
+    Parameters
+    ----------
+    words
+        The name.
+    x, y
+        The point.
+    """
+
+    words: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a label goes.
+
+    Parameters
+    ----------
+    label
+        Which one.
+    x, y
+        Of its foot.
+    anchor
+        Class of its alignment: ``""`` from there on, ``"end"`` up to there, ``"mid"`` around it.
+    """
+
+    label: Label
+    x: float
+    y: float
+    anchor: str
+
+
+def width_of(words: str, size: float = FONT) -> float:
+    """Guess how wide words are in a sans-serif face; a little too much rather than too little."""
+    return size * sum(map(_em, words))
+
+
+def _em(letter: str) -> float:
+    if unicodedata.east_asian_width(letter) in "WF":
+        return 1.0
+    if letter in _NARROW:
+        return 0.36
+    return 0.92 if letter in _WIDE else 0.62
+
+
+def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move places apart until there is a gap between neighbours, as little as can be.
+
+    Parameters
+    ----------
+    wanted
+        Where each would be best.
+    gap
+        Between two.
+    low, high
+        Ends that are kept to, if all fit between them.
+
+    Examples
+    --------
+    >>> apart([10, 11, 50], 12, 0, 60)
+    [10, 22, 50]
+    """
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    found = list(wanted)
+    floor = low
+    for index in order:
+        found[index] = max(found[index], floor)
+        floor = found[index] + gap
+    ceiling = high
+    for index in reversed(order):
+        found[index] = min(found[index], ceiling)
+        ceiling = found[index] - gap
+    return found
+
+
+def placed(labels: Iterable[Label], obstacles: Iterable[Box], frame: Box) -> list[Place]:
+    """Find a place beside its point for each label, the first ones first.
+
+    Parameters
+    ----------
+    labels
+        What matters most first: a label without a free place is left out.
+    obstacles
+        What mustn't be covered, such as the points.
+    frame
+        What mustn't be left.
+    """
+    taken, found = [*obstacles], []
+    for label in labels:
+        for place, box in _candidates(label):
+            inside = box.left >= frame.left and box.right <= frame.right
+            inside = inside and box.top >= frame.top and box.bottom <= frame.bottom
+            if inside and not any(_meet(box, other) for other in taken):
+                taken.append(box)
+                found.append(place)
+                break
+    return found
+
+
+def _candidates(label: Label) -> Iterable[tuple[Place, Box]]:
+    wide, x, y = width_of(label.words), label.x, label.y
+    for away in (9, 16, 26):
+        for anchor, at, foot in (
+            ("", x + away, y + 4), ("end", x - away, y + 4),
+            ("", x + away / 2, y - away), ("end", x - away / 2, y - away),
+            ("", x + away / 2, y + away + 9), ("end", x - away / 2, y + away + 9),
+            ("mid", x, y - away - 2), ("mid", x, y + away + 11),
+        ):  # fmt: skip
+            left = {"": at, "end": at - wide, "mid": at - wide / 2}[anchor]
+            yield Place(label, at, foot, anchor), Box(left, foot - 10, left + wide, foot + 3)
+
+
+def _meet(one: Box, other: Box) -> bool:
+    across = one.left < other.right and other.left < one.right
+    return across and one.top < other.bottom and other.top < one.bottom
