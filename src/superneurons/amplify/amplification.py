@@ -161,7 +161,7 @@ def amplified(
             trunk.register_forward_pre_hook(block.begin, with_kwargs=True),
             trunk.register_forward_hook(block.end, always_call=True),
             mlp.register_forward_pre_hook(block.multiply),
-            norm.register_forward_hook(block.watch),
+            norm.register_forward_pre_hook(block.watch),
         ):
             hooks.callback(handle.remove)
         yield
@@ -206,9 +206,11 @@ class _Block:
             self._finite = given[row, last].isfinite().all()
         return (more, *args[1:])
 
-    def watch(self, _norm: nn.Module, _args: Any, output: torch.Tensor) -> None:
+    def watch(self, _norm: nn.Module, args: tuple[torch.Tensor]) -> None:
         if self._running and self._finite is not None and self._here is not None:
-            broken = self._finite & ~output[self._here].isfinite().all()
+            # A norm takes a finite state whose square is infinite to zeros.
+            size = args[0][self._here].float().square().sum(dim=-1)
+            broken = self._finite & ~size.isfinite().all()
             self._broken = broken if self._broken is None else self._broken | broken
 
     def refuse_broken(self) -> None:

@@ -329,7 +329,7 @@ def from_classifier(classifier: SuperNeuronClassifier) -> list[TaskNeurons]:
     -------
     list of TaskNeurons
         One for each layer it reads, in the layers' order. Scores are the sizes of the read-out's
-        weights, or 1 where it has none.
+        weights per unit of activation, or 1 where it has none.
 
     Raises
     ------
