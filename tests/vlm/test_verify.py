@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from devices import DEVICES
 from superneurons.errors import DataError, ModelError, ResourceError, VerificationError
 from superneurons.vlm.checks.check import MEANINGS, ONLY_THOROUGH
 from superneurons.vlm.lean.decoder import DecoderLayer
@@ -28,9 +29,10 @@ def test_every_family_passes_every_check(vlm: VLM) -> None:
     assert verify(vlm) == list(found.checks)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_passes_too(vlm: VLM, dtype: str) -> None:
-    require_verified(open_vlm(vlm.name, device="cpu", dtype=dtype))
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_every_dtype_passes_on_every_device(vlm: VLM, dtype: str, device: str) -> None:
+    require_verified(open_vlm(vlm.name, device=device, dtype=dtype))
 
 
 def test_a_model_that_was_cut_off_cannot_be_verified(vlm: VLM) -> None:

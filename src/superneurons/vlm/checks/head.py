@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 
-from superneurons.vlm.checks.check import Check, apart, rounding
+from superneurons.vlm.checks.check import Check, rounding
 from superneurons.vlm.checks.own_pass import OwnPass
 from superneurons.vlm.family import part
 from superneurons.vlm.model import VLM
@@ -28,8 +28,9 @@ def logits(vlm: VLM, found: torch.Tensor, own: Sequence[OwnPass]) -> Check:
         The model's own passes, all with logits.
     """
     expected = torch.cat([cast(torch.Tensor, each.logits) for each in own])
-    share = apart(expected[:, None], found[:, None])
-    return Check("logits", share <= rounding(vlm.dtype), f"relative {share:.1e}")
+    allowed = rounding(vlm.dtype, vlm.device)
+    share = allowed.apart(expected[:, None], found[:, None])
+    return Check("logits", share <= allowed.limit, f"relative {share:.1e}")
 
 
 @torch.inference_mode()
@@ -51,7 +52,8 @@ def norm(vlm: VLM, own: Sequence[OwnPass]) -> Check:
     given = torch.cat([cast(torch.Tensor, each.to_head) for each in own])
     head = cast(Any, vlm.model).get_output_embeddings()
     by_head = head(given)[:, None]
-    normed, plain = (apart(by_head, head(x)[:, None]) for x in (final(state), state))
-    limit = rounding(vlm.dtype)
-    passed = normed <= limit and plain > max(limit, 2 * normed)
+    allowed = rounding(vlm.dtype, vlm.device)
+    normed, plain = (allowed.apart(by_head, head(x)[:, None]) for x in (final(state), state))
+    noise = rounding(torch.float32, torch.device("cpu")).limit
+    passed = normed <= allowed.limit and plain > max(noise, 2 * normed)
     return Check("norm", passed, f"relative {normed:.1e} with it, {plain:.1e} without")

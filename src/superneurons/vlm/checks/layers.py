@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 
-from superneurons.vlm.checks.check import Check, apart, exact, rounding
+from superneurons.vlm.checks.check import Check, exact, rounding
 from superneurons.vlm.checks.own_pass import Cut, OwnPass, restarted
 from superneurons.vlm.model import VLM, Inputs
 
@@ -63,30 +63,29 @@ def cut_off(vlm: VLM, cuts: Sequence[Sequence[Cut]], own: Sequence[OwnPass]) -> 
     cuts, own
         Of each record, what the model leaves cut off and whole.
     """
+    allowed = exact(vlm.dtype, vlm.device)
     share = max(
-        apart(whole.left[:, : cut.depth], cut.residual)
+        allowed.apart(whole.left[:, : cut.depth], cut.residual)
         for of_record, whole in zip(cuts, own, strict=True)
         for cut in of_record
     )
-    return Check("cut-off", share <= exact(vlm.dtype, vlm.device), _detail(vlm, share))
+    return Check("cut-off", share <= allowed.limit, _detail(vlm, share))
 
 
 def restart(
     vlm: VLM, inputs: Sequence[Inputs], cuts: Sequence[Sequence[Cut]], own: Sequence[OwnPass]
 ) -> Check:
     """Whether what the model cut off leaves, and its remaining layers, give its own logits."""
+    allowed = rounding(vlm.dtype, vlm.device)
     share = max(
-        _apart(restarted(vlm, cut, each), whole.logits)
+        allowed.apart(
+            cast(torch.Tensor, whole.logits)[:, None],
+            cast(torch.Tensor, restarted(vlm, cut, each))[:, None],
+        )
         for each, of_record, whole in zip(inputs, cuts, own, strict=True)
         for cut in of_record
     )
-    return Check("restart", share <= rounding(vlm.dtype), _detail(vlm, share))
-
-
-def _apart(found: torch.Tensor | None, expected: torch.Tensor | None) -> float:
-    assert found is not None
-    assert expected is not None
-    return apart(expected[:, None], found[:, None])
+    return Check("restart", share <= allowed.limit, _detail(vlm, share))
 
 
 def _detail(vlm: VLM, share: float) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from superneurons.task.images import open_image
 from superneurons.task.record import Record
-from superneurons.vlm.checks.check import Check, apart, rounding, said
+from superneurons.vlm.checks.check import Check, rounding, said
 from superneurons.vlm.model import VLM, Inputs, LastStates
 from superneurons.vlm.prompt import workable_prompt
 from superneurons.vlm.taps import KINDS, PICTURE_KINDS, Kind
@@ -79,21 +79,22 @@ def site(vlm: VLM, inputs: Inputs, full: LastStates, kind: Kind) -> Check:
     if not right:
         detail += f"; read: {states.shape[1]} of {states.shape[2]}"
     elif kind in PICTURE_KINDS:
-        share = apart(states, vlm.last_states(inputs, [kind]).parts[kind])
-        right = share <= rounding(vlm.dtype)
+        allowed = rounding(vlm.dtype, vlm.device)
+        share = allowed.apart(states, vlm.last_states(inputs, [kind]).parts[kind])
+        right = share <= allowed.limit
         detail += f"; without a decoder relative {share:.1e}"
     return Check(f"site {kind}", right, detail)
 
 
 def padding(vlm: VLM, padded_left: Inputs, full: LastStates) -> Check:
     """Whether a batch padded on the left gives what it does padded on the right."""
-    return same("padding", vlm.dtype, [(full, vlm.last_states(padded_left, list(full.parts)))])
+    return same("padding", vlm, [(full, vlm.last_states(padded_left, list(full.parts)))])
 
 
 def batch(vlm: VLM, alone: Sequence[Inputs], full: LastStates) -> Check:
     """Whether the first and the last record of a batch give the same by themselves."""
     found = [vlm.last_states(each, list(full.parts)) for each in alone]
-    return same("batch", vlm.dtype, list(zip((_row(full, 0), _row(full, -1)), found, strict=True)))
+    return same("batch", vlm, list(zip((_row(full, 0), _row(full, -1)), found, strict=True)))
 
 
 def pictures(vlm: VLM, record: Record) -> Check:
@@ -106,18 +107,21 @@ def pictures(vlm: VLM, record: Record) -> Check:
         workable_prompt(vlm.processor, vlm.family),
     )
     both = shallow.last_states(shallow.encode([record, two], prompt))
-    share = apart(both.residual[:1], both.residual[1:])
-    return Check("pictures", share > rounding(torch.float32), f"relative {share:.1e}")
+    # The two rows are computed alike: nothing rounds differently.
+    noise = rounding(torch.float32, torch.device("cpu"))
+    share = noise.apart(both.residual[:1], both.residual[1:])
+    return Check("pictures", share > noise.limit, f"relative {share:.1e}")
 
 
-def same(name: str, dtype: torch.dtype, pairs: Sequence[tuple[LastStates, LastStates]]) -> Check:
-    """Whether states are the same, every kind, but for the rounding of a dtype."""
+def same(name: str, vlm: VLM, pairs: Sequence[tuple[LastStates, LastStates]]) -> Check:
+    """Whether states are the same, every kind, but for the rounding of the model's dtype."""
+    allowed = rounding(vlm.dtype, vlm.device)
     shares = {
-        kind: max(apart(expected.parts[kind], found.parts[kind]) for expected, found in pairs)
+        kind: max(allowed.apart(first.parts[kind], second.parts[kind]) for first, second in pairs)
         for kind in pairs[0][0].parts
     }
     worst = max(shares, key=lambda kind: shares[kind])
-    passed = all(share <= rounding(dtype) for share in shares.values())
+    passed = shares[worst] <= allowed.limit
     return Check(name, passed, f"relative {shares[worst]:.1e} ({worst})")
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from superneurons.errors import ResourceError
 from superneurons.task.record import Record
 from superneurons.vlm.acceleration import Acceleration
-from superneurons.vlm.checks.check import Check, apart, attempted, exact, rounding
+from superneurons.vlm.checks.check import Check, attempted, exact, rounding
 from superneurons.vlm.checks.layers import depths_of
 from superneurons.vlm.checks.states import same
 from superneurons.vlm.early_exit import EarlyExit
@@ -89,7 +89,7 @@ def _batches(vlm: VLM, kinds: Sequence[Kind]) -> Check:
     for row, record in enumerate(records):
         one = LastStates({kind: part[[row]] for kind, part in expected.parts.items()}, None)
         pairs.append((one, vlm.last_states(_encoded(vlm, [record]), kinds)))
-    return same("batches", vlm.dtype, pairs)
+    return same("batches", vlm, pairs)
 
 
 def _exits(vlm: VLM, kinds: Sequence[Kind], acceleration: Acceleration) -> Check:
@@ -100,7 +100,7 @@ def _exits(vlm: VLM, kinds: Sequence[Kind], acceleration: Acceleration) -> Check
     inputs = _encoded(vlm, eight_records())
     whole = vlm.last_states(inputs, kinds)
     shares: dict[str, float] = {}
-    paths = set()
+    paths, allowed = set(), rounding(vlm.dtype, vlm.device)
     for kind in kinds:
         layers, width = vlm.shape(kind)
         chosen = sorted({1, (layers + 1) // 2})
@@ -116,21 +116,21 @@ def _exits(vlm: VLM, kinds: Sequence[Kind], acceleration: Acceleration) -> Check
             warnings.simplefilter("error", AccelerationWarning)
             found = [leave(inputs).view(len(inputs), len(chosen), -1) for _ in "ab"]
         expected = whole.parts[kind][:, [layer - 1 for layer in chosen]][..., columns]
-        shares[kind] = max(apart(expected, each) for each in found)
+        shares[kind] = max(allowed.apart(expected, each) for each in found)
         paths.add(leave.path)
     worst = max(shares, key=lambda kind: shares[kind])
     detail = f"{', '.join(sorted(paths))}: relative {shares[worst]:.1e} ({worst})"
-    limit = 0.5 if "fp8" in paths else rounding(vlm.dtype)
+    limit = 0.5 if "fp8" in paths else allowed.limit
     return Check("exit", shares[worst] <= limit, detail)
 
 
 def _opening(vlm: VLM, reopen: Callable[[int], VLM]) -> Check:
     records = eight_records()[:4]
     whole = vlm.last_states(_encoded(vlm, records)).residual
-    shares = {}
+    shares, allowed = {}, exact(vlm.dtype, vlm.device)
     for depth in depths_of(vlm):
         part = reopen(depth)
         found = part.last_states(_encoded(part, records)).residual
-        shares[depth] = apart(whole[:, :depth], found)
+        shares[depth] = allowed.apart(whole[:, :depth], found)
     detail = f"relative {max(shares.values()):.1e} at layers {', '.join(map(str, shares))}"
-    return Check("opening", max(shares.values()) <= exact(vlm.dtype, vlm.device), detail)
+    return Check("opening", max(shares.values()) <= allowed.limit, detail)
