@@ -61,6 +61,18 @@ class Outcome:
     gate: Gate | None = None
 
     @property
+    def threshold(self) -> float:
+        """Confidence below which prompts are amplified; 1 where all are."""
+        return 1.0 if self.gate is None else min(self.gate.threshold, 1.0)
+
+    @property
+    def opened(self) -> NDArray[np.bool_]:
+        """Which prompts were amplified, shape (N,)."""
+        if self.gate is None:
+            return np.ones(len(self.base.log_odds), dtype=bool)
+        return self.gate.open(self.base.confidence)
+
+    @property
     def log_odds_gain(self) -> tuple[float, Interval]:
         """Mean over prompts, and its 95 % bootstrap interval."""
         return mean_interval(self.amplified.log_odds.astype(float) - self.base.log_odds)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from superneurons.cli import options
+from superneurons.cli import amplify_sweep, options
 from superneurons.cli.output import print_json, quiet, step
 from superneurons.errors import DataError
 
@@ -24,6 +24,8 @@ app = typer.Typer(
     help="Boost the neurons of a text task while a model runs, where it is unsure.",
     no_args_is_help=True,
 )
+app.command("sweep")(amplify_sweep.sweep)
+app.command("report")(amplify_sweep.report)
 
 
 @app.command("find")
