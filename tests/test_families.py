@@ -105,7 +105,8 @@ def test_it_is_fitted_left_early_and_predicted_from(model: VLM, tmp_path: Path) 
     classifier.save_pretrained(tmp_path / "clf")
     loaded = SuperNeuronClassifier.from_pretrained(tmp_path / "clf")
     assert loaded.vlm.depth == classifier.exit_layer_
-    np.testing.assert_allclose(loaded.predict_proba(records), expected, atol=1e-3)
+    far = 2e-2 if loaded.vlm.device.type == "cuda" else 1e-3  # where convolutions are in TF32
+    np.testing.assert_allclose(loaded.predict_proba(records), expected, atol=far)
 
 
 def test_an_early_exit_gives_what_the_whole_model_does(model: VLM) -> None:

@@ -137,6 +137,19 @@ def test_another_text_is_refused(vlm: VLM) -> None:
         assert on(vlm, processor).processor is None
 
 
+def test_a_processor_that_makes_more_than_these_is_left_alone(vlm: VLM) -> None:
+    processor = own(vlm)
+
+    class Marking(type(processor)):  # type: ignore[misc]
+        def __call__(self, **options: Any) -> Any:
+            made = dict(super().__call__(**options))
+            return {**made, "token_type_ids": torch.zeros_like(made["input_ids"])}
+
+    processor.__class__ = Marking
+    found = on(vlm, processor)  # a warning would be an error here
+    assert (found.processor, found.reason) == (None, "its processor also makes token_type_ids")
+
+
 @pytest.mark.parametrize("preparation", PREPARATIONS)
 def test_what_there_is_can_be_asked_for(vlm: VLM, preparation: Preparation) -> None:
     assert replace(vlm, preparation=preparation).preparation == preparation
