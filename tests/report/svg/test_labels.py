@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superneurons.report.svg.canvas import Box
-from superneurons.report.svg.labels import Label, Place, apart, placed, width_of
+from superneurons.report.svg.labels import Label, Place, apart, fitting, placed, width_of
 
 _FRAME = Box(0, 0, 400, 300)
 _points = st.lists(
@@ -65,3 +65,10 @@ def test_places_are_moved_apart_and_keep_their_order(wanted: list[float]) -> Non
 
 def test_wide_letters_count_as_wide() -> None:
     assert width_of("日本語") > width_of("abc") > width_of("ill")
+
+
+@given(st.text(), st.floats(20, 200))
+def test_words_are_cut_to_the_room_there_is(words: str, room: float) -> None:
+    cut = fitting(words, room)
+    assert width_of(cut) <= room
+    assert cut == words if width_of(words) <= room else cut.endswith("…")

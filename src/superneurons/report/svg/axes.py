@@ -46,7 +46,7 @@ def across(
     """
     marks = [line(box.left, box.bottom, box.right, box.bottom, "axis")]
     taken = -1e9
-    for tick in scale.ticks(max(2, int(box.width // 60))) if ticks is None else ticks:
+    for tick in scale.ticks(max(2, int(box.width // 45))) if ticks is None else ticks:
         place, words = scale(tick), write(tick)
         if grid:
             marks.append(line(place, box.top, place, box.bottom, "grid"))

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from superneurons.report.run import Curve
 from superneurons.report.svg.axes import across, up
 from superneurons.report.svg.canvas import Alt, Box, circle, drawing, line, path, text
-from superneurons.report.svg.labels import apart, width_of
+from superneurons.report.svg.labels import apart, fitting
 from superneurons.report.svg.markup import Markup, joined
 from superneurons.report.svg.scale import Scale, rounded_out
-from superneurons.report.svg.words import percent, short, with_ends
+from superneurons.report.svg.words import percent, with_ends
 
 __all__ = ["MOST_TOGETHER", "Levels", "curves_alt", "draw_curves"]
 
@@ -180,7 +180,7 @@ def _names(curves: Sequence[Curve], axes: _Axes, width: float) -> Markup:
     feet = apart(wanted, 16, axes.box.top + 4, axes.box.bottom - 6)
     marks = []
     for curve, y, look in zip(curves, feet, _LOOKS, strict=False):
-        words = _fitting(curve.read_out, room)
+        words = fitting(curve.read_out, room)
         marks.append(text(axes.box.right + 8, y + 4, words, f"note {look}", hint=curve.read_out))
     return joined(*marks)
 
@@ -188,20 +188,16 @@ def _names(curves: Sequence[Curve], axes: _Axes, width: float) -> Markup:
 def _names_above(curves: Sequence[Curve], axes: _Axes, width: float) -> Markup:
     marks = []
     for number, (curve, look) in enumerate(zip(curves, _LOOKS, strict=False)):
-        words = _fitting(curve.read_out, width / 2 - 8)
+        words = fitting(curve.read_out, width / 2 - 8)
         y = axes.box.bottom - 12 - 16 * (len(curves) - 1 - number)
         marks.append(text(axes.box.right, y, words, f"note end {look}", hint=curve.read_out))
     return joined(*marks)
 
 
-def _fitting(words: str, room: float) -> str:
-    return words if width_of(words) <= room else short(words, max(4, int(room / 6.6)))
-
-
 def _panel(curve: Curve, curves: Sequence[Curve], levels: Levels, box: Box) -> Markup:
     axes = _axes(curves, levels, box)
     # Bold is wider than what is guessed.
-    title = _fitting(curve.read_out, (box.width + 22) * 0.92)
+    title = fitting(curve.read_out, (box.width + 22) * 0.92)
     marks = [_frame(axes, levels, small=True)]
     for other in curves:
         if other is not curve:

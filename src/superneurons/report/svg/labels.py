@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from superneurons.report.svg.canvas import FONT, Box
+from superneurons.report.svg.words import short
 
-__all__ = ["Label", "Place", "apart", "placed", "width_of"]
+__all__ = ["Label", "Place", "apart", "fitting", "placed", "width_of"]
 
 _NARROW = frozenset("iljtfrI.,:;'|!()[] ")
 _WIDE = frozenset("mwMWGOQ@%—")
@@ -62,6 +63,20 @@ def _em(letter: str) -> float:
     if letter in _NARROW:
         return 0.36
     return 0.92 if letter in _WIDE else 0.62
+
+
+def fitting(words: str, room: float) -> str:
+    """Cut words off, visibly, where they are wider than the room for them.
+
+    Examples
+    --------
+    >>> fitting("nearest neighbours", 60)
+    'nearest…'
+    """
+    most = len(words)
+    while most > 1 and width_of(short(words, most)) > room:
+        most -= 1
+    return short(words, most)
 
 
 def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

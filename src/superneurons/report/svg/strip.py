@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from superneurons.report.run import Interval
 from superneurons.report.svg.axes import across, in_percent
 from superneurons.report.svg.canvas import Alt, Box, circle, drawing, line, text
-from superneurons.report.svg.labels import width_of
+from superneurons.report.svg.labels import fitting, width_of
 from superneurons.report.svg.markup import Markup, joined, tag
 from superneurons.report.svg.scale import Scale, rounded_out
-from superneurons.report.svg.words import percent, short, with_ends
+from superneurons.report.svg.words import percent, with_ends
 
 __all__ = ["Mark", "beside_alt", "draw_beside", "draw_strip", "shared_ends"]
 
@@ -72,7 +72,7 @@ def draw_beside(marks: Sequence[Mark], width: float, name: str) -> Markup:
     drawn.append(text(0, 12, "balanced accuracy, %", "name"))
     for number, mark in enumerate(marks):
         y = box.top + _ROW * (number + 0.5)
-        words = short(mark.name, int(longest / 6.6))
+        words = fitting(mark.name, longest / 1.08 - 4)
         strong = " strong" if mark.look == "ours" else ""
         drawn += [
             text(0, y + 4, words, f"note {mark.look}{strong}", hint=mark.name),

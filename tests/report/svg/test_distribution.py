@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from report.drawn import drawn, number
+from report.runs import selection
+from superneurons.evaluate.null import chance_maximum
+from superneurons.report.run import Chosen, Selection
+from superneurons.report.svg.distribution import chance_of, distribution_alt, draw_distribution
+
+_KNOWN = Selection(
+    "residual", "last_prompt", np.array([[0.5, 0.55, 0.61], [0.58, 0.7, 0.9]], dtype=np.float32),
+    (Chosen(2, 2, 0.9, 1.0),), tuple(np.linspace(0.5, 0.6, 101)), 200,
+)  # fmt: skip
+
+
+def test_the_chance_maximum_is_what_95_of_100_shuffles_stay_below() -> None:
+    chance = chance_of(_KNOWN)
+    assert chance.maximum == pytest.approx(0.595)
+    assert chance.above == 3
+    assert chance.coins == chance_maximum(200, 6)
+
+
+def test_it_says_how_many_are_above_chance() -> None:
+    told = drawn(draw_distribution(_KNOWN, 448, "chance")).finding
+    assert "3 of 6 neurons score above 59.5 %" in told
+    assert "101 shuffles" in told
+    assert "the best has 90.0 %" in told
+
+
+def test_without_shuffles_it_says_that_chance_is_not_known() -> None:
+    known = replace(_KNOWN, null_maxima=())
+    found = drawn(draw_distribution(known, 448, "chance"))
+    assert "weren't shuffled" in found.finding
+    assert not found.of_class("chance")
+    assert chance_of(known).maximum is None
+
+
+@pytest.mark.parametrize("width", [350.0, 448.0])
+def test_all_neurons_all_chosen_ones_and_all_shuffles_are_counted(width: float) -> None:
+    known = selection()
+    found = drawn(draw_distribution(known, width, "chance"))
+    all_of = found.of_class("bar", "rest")
+    hints = ["".join(e.itertext()) for e in all_of]
+    total = sum(int(h.split(": ")[1].split()[0].replace(",", "")) for h in hints)
+    assert total == known.scores.size
+    assert sum(int(h.split(", ")[-1].split()[0]) for h in hints) == len(known.chosen)
+    shuffled = ["".join(e.itertext()) for e in found.of_class("bar", "chance")]
+    assert sum(int(h.split(": ")[1].split()[0]) for h in shuffled) == len(known.null_maxima)
+
+
+def test_more_neurons_make_a_higher_bar() -> None:
+    found = drawn(draw_distribution(selection(), 448, "chance"))
+    bars = found.of_class("bar", "rest")
+    counts = [int("".join(e.itertext()).split(": ")[1].split()[0].replace(",", "")) for e in bars]
+    heights = [number(e, "height") for e in bars]
+    order = np.argsort(counts, kind="stable")
+    assert (np.diff(np.array(heights)[order]) >= -1e-9).all()
+    assert min(heights) > 0
+
+
+def test_chance_alone_can_be_better_than_all_neurons() -> None:
+    known = replace(_KNOWN, null_maxima=(0.95, 0.97))
+    assert chance_of(known).above == 0
+    assert "0 of 6 neurons" in distribution_alt(known).finding
+    drawn(draw_distribution(known, 448, "chance"))
+
+
+def test_scores_that_are_all_the_same_are_drawn() -> None:
+    known = replace(_KNOWN, scores=np.full((2, 3), 0.5, dtype=np.float32), null_maxima=())
+    drawn(draw_distribution(replace(known, chosen=()), 448, "chance"))
