@@ -19,6 +19,7 @@ from superneurons.cli import (
     doctor,
     evaluate,
     fit,
+    inspect,
     layers,
     predict,
     search,
@@ -45,6 +46,7 @@ app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
 app.command("search")(search.search)
 app.command("cascade")(cascade.cascade)
+app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)

@@ -12,6 +12,7 @@ import shutil
 import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_output",
+    "learnt",
     "load",
     "read_any",
     "read_config",
@@ -250,14 +252,7 @@ def load(
         When the model cannot be opened, or has fewer layers than the classifier runs.
     """
     config = read_config(directory)
-    base, classifier = config["base_model"], unfitted(cls, config, _SETTINGS, model, params)
-    classifier.site_ = _site(config["site"], directory / _CONFIG)
-    _take_learnt(classifier, config, directory / _TENSORS)
-    classifier.exit_layer_ = config["exit_layer"]
-    classifier.form_ = config["form"]
-    classifier.question_ = config["question"]
-    classifier.classes_ = np.array(config["labels"], dtype=np.str_)
-    classifier.probing_ = config["probing_set"]
+    base, classifier = config["base_model"], learnt(cls, config, directory, model, params)
     runs_too = _runs_too(classifier)
     if whole or runs_too["head"]:
         classifier.open()
@@ -266,6 +261,20 @@ def load(
         classifier.open(depth, tower_layers=runs_too["tower"])
     refuse_mismatch(classifier.vlm, classifier.prompt, config, config["exit_layer"], **runs_too)
     _refuse_contradictions(classifier, config, directory)
+    return classifier
+
+
+def learnt(
+    cls: type[_Classifier], config: Mapping[str, Any], directory: Path,
+    model: VLM | str | None = None, params: Mapping[str, Any] = MappingProxyType({}),
+) -> _Classifier:  # fmt: skip
+    """Load what a classifier learnt without opening its base model, as :func:`load` does."""
+    classifier = unfitted(cls, config, _SETTINGS, model, params)
+    classifier.site_ = _site(config["site"], directory / _CONFIG)
+    _take_learnt(classifier, config, directory / _TENSORS)
+    classifier.exit_layer_, classifier.probing_ = config["exit_layer"], config["probing_set"]
+    classifier.form_, classifier.question_ = config["form"], config["question"]
+    classifier.classes_ = np.array(config["labels"], dtype=np.str_)
     return classifier
 
 

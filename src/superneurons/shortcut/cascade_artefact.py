@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from superneurons.shortcut.cascade import Cascade
     from superneurons.vlm.model import VLM
 
-__all__ = ["load_cascade", "read_cascade_config", "save_cascade"]
+__all__ = ["learnt_cascade", "load_cascade", "read_cascade_config", "save_cascade"]
 
 _SETTINGS = (
     "balanced",
@@ -150,6 +151,21 @@ def load_cascade(
         When the model cannot be opened, or has fewer layers than the cascade runs.
     """
     config = read_cascade_config(directory)
+    cascade = learnt_cascade(cls, config, directory, model, params)
+    head = cascade.asks_base_
+    cascade.open(None if head else cascade.depth_)
+    refuse_mismatch(cascade.vlm, cascade.prompt, config, cascade.depth_, head=head)
+    return cascade
+
+
+def learnt_cascade(
+    cls: type[_Cascade],
+    config: Mapping[str, Any],
+    directory: Path,
+    model: VLM | str | None = None,
+    params: Mapping[str, Any] = MappingProxyType({}),
+) -> _Cascade:
+    """Load what a cascade learnt without opening its base model, as :func:`load_cascade` does."""
     cascade = unfitted(cls, config, _SETTINGS, model, params)
     cascade.stages_ = _stages(config, read_tensors(directory), directory)
     cascade.costs_ = tuple(config["costs"])
@@ -160,9 +176,6 @@ def load_cascade(
     cascade.verified_ = Verified(**{**verified, "shares": tuple(verified["shares"])})
     cascade.probing_ = config["probing_set"]
     _refuse_contradictions(cascade, config, directory)
-    head = cascade.asks_base_
-    cascade.open(None if head else cascade.depth_)
-    refuse_mismatch(cascade.vlm, cascade.prompt, config, cascade.depth_, head=head)
     return cascade
 
 
