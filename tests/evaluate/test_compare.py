@@ -11,6 +11,7 @@ from pictures import bright_records, choices, shades
 from superneurons.errors import DataError
 from superneurons.evaluate.compare import compare
 from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison, Row
+from superneurons.evaluate.entrants import Entrants
 from superneurons.evaluate.entries import ENTRIES
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
@@ -52,6 +53,18 @@ def test_everything_is_there_with_all_its_figures(yes_no: Comparison, vlm: VLM) 
         assert 0 <= (row.agreement or 0) <= 1
     assert yes_no.recommendation is not None
     assert yes_no.recommendation.sentence.endswith(".")
+
+
+def test_each_row_keeps_what_it_answered_to_the_test_records_in_order(yes_no: Comparison) -> None:
+    assert [record.id for record in yes_no.test] == [r.id for r in bright_records(24, seed=1)]
+    truth = [record.label for record in yes_no.test]
+    for row in yes_no.rows:
+        assert row.answers is not None
+        assert row.scores is not None
+        assert row.scores.accuracy == np.mean(np.array(row.answers.labels) == truth)
+        if row.neurons is not None:
+            assert row.answers.probabilities is not None
+            assert row.answers.probabilities.shape == (24, 2)
 
 
 def test_an_easy_question_is_learnt_and_rises_above_chance(yes_no: Comparison) -> None:
@@ -116,12 +129,19 @@ def test_the_order_of_the_records_changes_no_score(vlm: VLM) -> None:
 
 def test_without_test_records_each_is_answered_by_what_did_not_see_it(llava: VLM) -> None:
     records = bright_records(40)
+    seen: list[Entrants] = []
     found = compare(
-        llava, records, read_outs=["super-neurons"], folds=4, generate=False, repeats=1, shuffles=20
-    )
+        llava, records, read_outs=["super-neurons"], folds=4, generate=False, repeats=1,
+        shuffles=20, witness=seen.append,
+    )  # fmt: skip
     row = rows_of(found)[OURS]
     assert row.scores is not None
     assert row.scores.n == 40
+    assert row.answers is seen[0].fits[0].answers
+    contest = seen[0].contest
+    order = np.concatenate([part.test for part in contest.parts])
+    assert [record.id for record in found.test] == [records[index].id for index in order]
+    assert len(contest.pools[contest.native].captured) == 40
     assert found.setting["parts"] == 4
     assert found.setting["early_exits"]["path"] == "lean"
     # Labels that no picture explains can't be answered by what did not see them.

@@ -10,9 +10,9 @@ from pictures import bright_records, choices
 from superneurons.activations.capture import capture
 from superneurons.activations.site import Site
 from superneurons.errors import ModelError
+from superneurons.evaluate.answers import Answers
 from superneurons.evaluate.contest import Contest, joined_answers
 from superneurons.evaluate.entries import chosen_entries, entry_sites
-from superneurons.evaluate.logit_answers import Answers
 from superneurons.evaluate.pool import Part, Pool, crossed_parts, two_parts
 from superneurons.evaluate.rivals import base_task, logits_of
 from superneurons.shortcut.classifier import SuperNeuronClassifier

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,37 @@ def test_the_pictureless_rows_are_at_chance(
         assert row.scores is not None
         assert row.scores.balanced_accuracy == 0.5
         assert row.timing is None
+
+
+def test_each_row_keeps_what_it_answered(
+    compared: tuple[Comparison, SuperNeuronClassifier],
+) -> None:
+    found, classifier = compared
+    truth = [record.label for record in found.test]
+    assert len(truth) == 16
+    for row in found.rows:
+        assert row.answers is not None
+        assert row.scores is not None
+        assert row.scores.accuracy == np.mean(np.array(row.answers.labels) == truth)
+    rows = {row.name: row for row in found.rows}
+    ours = rows["Super Neurons, paper's rule"].answers
+    assert ours is not None
+    assert ours.labels == classifier.predict(bright_records(16, seed=1)).tolist()
+    assert ours.probabilities is not None
+    assert ours.probabilities.shape == (16, 2)
+
+
+def test_the_classifiers_can_be_seen_with_what_they_were_fitted_on(llava: VLM) -> None:
+    seen: list[Any] = []
+    found, first = compare_depths(
+        llava, bright_records(24), bright_records(8, seed=1), depths=(1,), repeats=1,
+        generate=False, witness=lambda *what: seen.append(what),
+    )  # fmt: skip
+    ((passes, fitted),) = seen
+    assert list(fitted) == [row.name for row in found.rows if row.name in fitted]
+    assert next(iter(fitted.values())) is first
+    assert len(passes.captured) == 24
+    assert len(passes.captured_test) == 8
 
 
 def test_it_is_json_with_its_setting(

@@ -5,11 +5,11 @@ import pytest
 
 from pictures import bright_records
 from superneurons.activations.capture import capture
+from superneurons.evaluate.answers import Answers
 from superneurons.evaluate.comparison import FIRST_TOKEN, Comparison, Row
 from superneurons.evaluate.contest import Contest
 from superneurons.evaluate.entrants import CALIBRATED, LENS, Entrants
 from superneurons.evaluate.entries import chosen_entries
-from superneurons.evaluate.logit_answers import Answers
 from superneurons.evaluate.pool import Pool, two_parts
 from superneurons.evaluate.rivals import base_task, logits_of
 from superneurons.shortcut.probing import probing_set

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from asking import prompts_asked
@@ -36,6 +37,21 @@ def test_the_classifier_stands_beside_its_rivals(fitted: SuperNeuronClassifier) 
     assert ours.exit_layer == fitted.exit_layer_
     null = found.null["balanced_accuracy_95_of_shuffled_labels"]
     assert 0.5 < null < 0.9
+
+
+def test_each_row_keeps_what_it_answered(fitted: SuperNeuronClassifier) -> None:
+    records = bright_records(20, seed=1)
+    found = evaluate_classifier(fitted, records, repeats=1)
+    assert list(found.test) == records
+    truth = [record.label for record in records]
+    for row in found.rows:
+        assert row.answers is not None
+        assert row.scores is not None
+        right = [given == label for given, label in zip(row.answers.labels, truth, strict=True)]
+        assert row.scores.accuracy == pytest.approx(sum(right) / 20)
+    ours = found.rows[-1].answers
+    assert ours is not None
+    np.testing.assert_allclose(ours.probabilities, fitted.predict_proba(records), atol=1e-5)
 
 
 def test_without_rivals_the_whole_model_does_not_run(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,34 @@ def verified(
 
 def row_of(found: Comparison, name: str):
     return next(row for row in found.rows if row.name == name)
+
+
+def test_each_row_keeps_what_it_answered_to_the_records_in_order(
+    verified: tuple[Comparison, SuperNeuronClassifier], held: list[Record]
+) -> None:
+    found, classifier = verified
+    assert [record.id for record in found.test] == [record.id for record in held]
+    truth = [record.label for record in held]
+    for row in found.rows:
+        assert row.answers is not None
+        assert row.scores is not None
+        assert row.scores.accuracy == np.mean(np.array(row.answers.labels) == truth)
+    chosen = row_of(found, CHOSEN).answers
+    assert chosen.labels == classifier.predict(held).tolist()
+    np.testing.assert_allclose(chosen.probabilities, classifier.predict_proba(held))
+
+
+def test_what_the_shortcut_was_fitted_on_can_be_seen(
+    llava: VLM, search: ShortcutSearch, held: list[Record]
+) -> None:
+    seen: list[Any] = []
+    _, classifier = verify(
+        llava, search, search.choose(), bright_records(24), held, repeats=0,
+        witness=lambda *what: seen.append(what),
+    )  # fmt: skip
+    ((shown, probing, captured),) = seen
+    assert shown is classifier
+    assert len(probing.records) == len(captured) == 24
 
 
 def test_the_shortcut_stands_beside_all_that_it_has_to_beat(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superneurons.errors import DataError
-from superneurons.probes.depth import depth_answers, depth_scores, shallowest
+from superneurons.probes.depth import DepthAnswers, depth_answers, depth_scores, shallowest
 from superneurons.probes.ridge import targets
 from superneurons.probes.soft_votes import SoftVotes
 from superneurons.probes.super_neurons import SuperNeurons
@@ -47,6 +47,21 @@ def test_scores_are_those_of_the_answers(classes: int) -> None:
     assert given.shape == (LAYERS, N)
     recalls = [(given[:, y == c] == c).mean(axis=1) for c in range(classes)]
     np.testing.assert_allclose(scores_of(X, y), np.mean(recalls, axis=0))
+
+
+def test_what_chose_the_depth_is_kept_with_the_samples_as_they_were_given() -> None:
+    X, y = layered({2: 0.4, 4: 0.8})
+    fitted = SuperNeurons(layer_width=WIDTH).fit(X, y)
+    kept = fitted.depth_answers_
+    assert isinstance(kept, DepthAnswers)
+    assert kept.given.shape == (LAYERS, N)
+    assert sorted(kept.rows.tolist()) == list(range(N))
+    assert kept.rows.tolist() != list(range(N))  # they were counted in another order
+    assert shallowest(kept.scores(y), 0.01) == fitted.depth_
+    # Were they those of other samples, a layer that knows would not be right more often.
+    right = (kept.given[-1] == y[kept.rows]).mean()
+    assert right > 0.8
+    assert fitted.set_params(tolerance=None).fit(X, y).depth_answers_ is None
 
 
 def test_no_sample_is_answered_by_a_fit_that_knew_it() -> None:

@@ -13,13 +13,13 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from pictures import bright_records, choices, coloured, shades
-from superneurons.activations.capture import capture
+from superneurons.activations.capture import Captured, capture
 from superneurons.activations.site import Position, Site
 from superneurons.errors import DataError, MismatchError, ModelError
 from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.form import Multiclass
-from superneurons.shortcut.probing import probing_set
+from superneurons.shortcut.probing import ProbingSet, probing_set
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 from superneurons.vlm.taps import KINDS
@@ -37,6 +37,27 @@ def test_it_learns_an_easy_question(fitted: SuperNeuronClassifier) -> None:
     assert fitted.classes_.tolist() == ["no", "yes"]
     assert 1 <= fitted.exit_layer_ <= 4
     assert fitted.exit_layer_ == max(neuron.layer for neuron in fitted.neurons_)
+
+
+def test_what_it_was_fitted_on_can_be_seen_once_it_is_fitted(llava: VLM) -> None:
+    seen: list[Any] = []
+    classifier = SuperNeuronClassifier(llava, balanced=False)
+
+    def witness(probing: ProbingSet, captured: Captured) -> None:
+        seen.append((probing, captured, classifier.exit_layer_))
+
+    records = bright_records(20)
+    assert classifier.fit(records, witness=witness) is classifier
+    ((probing, captured, _),) = seen
+    assert probing.records == tuple(records)
+    assert captured.activations.shape == (20, *llava.shape("residual"))
+    again = clone(classifier).fit_captured(probing, captured)
+    assert again.neurons_ == classifier.neurons_
+    kept = classifier.depth_answers_
+    assert kept is not None
+    assert kept.given.shape == (llava.n_layers, 20)
+    paper = clone(classifier).set_params(read_out="paper").fit_captured(probing, captured)
+    assert paper.depth_answers_ is None
 
 
 def test_probabilities_agree_with_the_labels(fitted: SuperNeuronClassifier) -> None:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from superneurons.activations.capture import capture, capture_batch
 from superneurons.activations.lens import logit_lens
+from superneurons.evaluate.answers import Answers
 from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison
 from superneurons.evaluate.contest import Contest, Fitted
 from superneurons.evaluate.entrants import LENS, Entrants
 from superneurons.evaluate.entries import Entry, chosen_entries, entry_sites
-from superneurons.evaluate.logit_answers import Answers
 from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.pool import Part, Pool, crossed_parts, two_parts
 from superneurons.evaluate.rivals import base_task, generated_labels, logits_of
@@ -46,6 +46,7 @@ def compare(
     shuffles: int = 200,
     seed: int = 0,
     steps: Steps = silent,
+    witness: Callable[[Entrants], object] | None = None,
 ) -> Comparison:
     """Fit every read-out and score it, with its rivals, on records that it was not fitted on.
 
@@ -64,10 +65,10 @@ def compare(
         Keys of :data:`superneurons.evaluate.entries.ENTRIES`.
     prompt, generate
         How all records are asked, and whether the base model also generates its answers.
-    batch_size, repeats, shuffles, seed, steps
+    batch_size, repeats, shuffles, seed, steps, witness
         Records per forward pass, rounds of the timing (0: no times, and advice without them),
-        label shuffles behind the null maximum, seed of everything that is drawn, and what shows
-        progress.
+        label shuffles behind the null maximum, seed of everything that is drawn, what shows
+        progress, and what is shown all that was fitted, while its activations are there.
 
     Raises
     ------
@@ -86,11 +87,20 @@ def compare(
     records = [*probe, *(test or ())]
     parts = crossed_parts(probe, folds=folds, seed=seed) if test is None else two_parts(probe, test)
     contest, entries = _contest(vlm, records, parts, read_outs, prompt, batch_size, seed, steps)
-    rows = Entrants(contest, shuffles)
+    rows = _rivals(Entrants(contest, shuffles), batch_size if generate else None, steps)
+    found = _compared(rows, entries, repeats, steps, generate=generate)
+    if witness is not None:
+        witness(rows)
+    return found
+
+
+def _rivals(rows: Entrants, batch_size: int | None, steps: Steps) -> Entrants:
+    """Add what needs no activations; the base model generates where it is told in which batches."""
     rows.rivals()
-    if generate:
-        rows.add(GENERATE, "base", _generated(contest, batch_size, steps), exit_layer=vlm.n_layers)
-    return _compared(rows, entries, repeats, steps, generate=generate)
+    if batch_size is not None:
+        given = _generated(rows.contest, batch_size, steps)
+        rows.add(GENERATE, "base", given, exit_layer=rows.contest.vlm.n_layers)
+    return rows
 
 
 def _compared(

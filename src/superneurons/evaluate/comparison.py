@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from superneurons.evaluate.answers import Answers
 from superneurons.evaluate.metrics import Scores
 from superneurons.evaluate.paired import PairedDifference
 from superneurons.evaluate.recommendation import Recommendation
 from superneurons.shortcut.timing import Timing
+from superneurons.task.record import Record
 
 __all__ = ["FIRST_TOKEN", "GENERATE", "Comparison", "Lead", "Row"]
 
@@ -57,6 +60,8 @@ class Row:
         How far the first read-out of the comparison is ahead of this one.
     agreement
         Share of the test records that it answers as the base model's own first token does.
+    answers
+        To the test records, in their order; not part of :meth:`Comparison.as_dict`.
     """
 
     name: str
@@ -69,6 +74,7 @@ class Row:
     null_maximum: float | None = None
     lead: Lead | None = None
     agreement: float | None = None
+    answers: Answers | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -85,12 +91,15 @@ class Comparison:
         What chance alone would give, by name.
     recommendation
         What to do, where it was asked for.
+    test
+        The test records, in the order of the rows' answers; not part of :meth:`as_dict`.
     """
 
     rows: tuple[Row, ...]
     setting: dict[str, Any]
     null: dict[str, float]
     recommendation: Recommendation | None = None
+    test: Sequence[Record] = field(default=(), repr=False, compare=False)
 
     def speed_up(self, row: Row, over: str) -> float | None:
         """How many times faster a row is than another; ``None`` where either has no time."""
@@ -98,6 +107,11 @@ class Comparison:
         if row.timing is None or base is None:
             return None
         return base.median / row.timing.median
+
+    def _repr_html_(self) -> str:
+        from superneurons.evaluate.shown import comparison_html
+
+        return comparison_html(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""

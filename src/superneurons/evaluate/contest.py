@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from superneurons.activations.lens import logit_lens
 from superneurons.activations.site import Site
 from superneurons.errors import ModelError
+from superneurons.evaluate.answers import Answers
 from superneurons.evaluate.entries import Entry
-from superneurons.evaluate.logit_answers import Answers, best_lens_layer, logit_answers
+from superneurons.evaluate.logit_answers import best_lens_layer, logit_answers
 from superneurons.evaluate.pool import Part, Pool
 from superneurons.evaluate.rivals import BaseTask, majority_labels, text_only_labels
 from superneurons.shortcut.classifier import SuperNeuronClassifier

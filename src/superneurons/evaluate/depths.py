@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from superneurons.evaluate.answers import Answers, answers_of
 from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison, Row
 from superneurons.evaluate.null import chance_maximum
 from superneurons.evaluate.passes import Passes, Steps, run_passes, silent
@@ -20,6 +21,7 @@ from superneurons.vlm.model import VLM
 
 __all__ = ["compare_depths"]
 
+_SHUFFLED = "Super Neurons, shuffled labels"
 _NAMES = {"paper": "Super Neurons, paper's rule", "super-neurons": "Super Neurons, improved"}
 
 
@@ -35,6 +37,7 @@ def compare_depths(
     repeats: int = 7,
     seed: int = 0,
     steps: Steps = silent,
+    witness: Callable[[Passes, Mapping[str, SuperNeuronClassifier]], object] | None = None,
 ) -> tuple[Comparison, SuperNeuronClassifier]:
     """Fit read-outs with all layers and with few, and score everything on other records.
 
@@ -54,8 +57,9 @@ def compare_depths(
         Whether the base model also generates its answers to all test records.
     batch_size
         Records per forward pass.
-    repeats, seed, steps
-        Rounds of the timing, seed of everything that is drawn, and what shows progress.
+    repeats, seed, steps, witness
+        Rounds of the timing, seed of everything that is drawn, what shows progress, and what is
+        shown the classifiers by name, and what they were fitted on, while it is there.
 
     Returns
     -------
@@ -74,15 +78,24 @@ def compare_depths(
     with steps("timing") as told:
         calls = _calls(vlm, passes, fitted)
         timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
-    first = next(iter(fitted.values()))
     null = _fit(vlm, passes, read_outs[0], None, seed, null=True)
-    rows = (
-        *_rival_rows(vlm, passes, timings, seed),
-        *(_row(name, classifier, passes, timings, seed) for name, classifier in fitted.items()),
-        _row("Super Neurons, shuffled labels", null, passes, {}, seed),
-    )
+    if witness is not None:
+        witness(passes, fitted)
     setting = setting_of(vlm, test, repeats, seed) | _searched(passes, fitted.values())
-    return Comparison(rows, setting, _chance(passes, first)), first
+    first = next(iter(fitted.values()))
+    rows = _rows(vlm, passes, {**fitted, _SHUFFLED: null}, timings, seed)
+    return Comparison(rows, setting, _chance(passes, first), test=test), first
+
+
+def _rows(
+    vlm: VLM,
+    passes: Passes,
+    fitted: Mapping[str, SuperNeuronClassifier],
+    timings: Mapping[str, Timing],
+    seed: int,
+) -> tuple[Row, ...]:
+    own = (_row(name, one, passes, timings.get(name), seed) for name, one in fitted.items())
+    return (*_rival_rows(vlm, passes, timings, seed), *own)
 
 
 def _searched(passes: Passes, fitted: Iterable[SuperNeuronClassifier]) -> dict[str, Any]:
@@ -159,25 +172,29 @@ def _calls(
 
 
 def _rival_rows(vlm: VLM, passes: Passes, timings: Mapping[str, Timing], seed: int) -> list[Row]:
-    def scored(predicted: Sequence[str]) -> Any:
-        return score_records(passes.test, predicted, labels=passes.labels, seed=seed)
+    def row(
+        name: str, given: list[str] | None, timing: Timing | None = None, note: str = ""
+    ) -> Row:
+        layers = None if timing is None else vlm.n_layers
+        if given is None:
+            return Row(name, None, layers, timing=timing, note=note)
+        scores = score_records(passes.test, given, labels=passes.labels, seed=seed)
+        return Row(name, scores, layers, timing=timing, answers=Answers(given))
 
-    base, whole = passes.base, vlm.n_layers
-    generated = None if passes.generated is None else scored(passes.generated)
+    base, parts = passes.base, (passes.probe, passes.test, passes.labels)
     rows = [
-        Row("majority class", scored(majority_labels(passes.probe, passes.test, passes.labels))),
-        Row("text only", scored(text_only_labels(passes.probe, passes.test, passes.labels))),
-        Row(GENERATE, generated, whole, timing=timings[GENERATE]),
+        row("majority class", majority_labels(*parts)),
+        row("text only", text_only_labels(*parts)),
+        row(GENERATE, passes.generated, timings[GENERATE]),
     ]
     prefill = timings[FIRST_TOKEN]
     if passes.probe_logits is None or passes.test_logits is None:
-        return [*rows, Row(FIRST_TOKEN, None, whole, timing=prefill, note=base.why_not)]
-    raw = base.raw(passes.test, passes.test_logits)
+        return [*rows, row(FIRST_TOKEN, None, prefill, base.why_not)]
     calibrated = base.calibrated(passes.probe, passes.probe_logits, passes.test, passes.test_logits)
     return [
         *rows,
-        Row(FIRST_TOKEN, scored(raw), whole, timing=prefill),
-        Row("calibrated logits", scored(calibrated), whole, timing=prefill),
+        row(FIRST_TOKEN, base.raw(passes.test, passes.test_logits), prefill),
+        row("calibrated logits", calibrated, prefill),
     ]
 
 
@@ -185,10 +202,11 @@ def _row(
     name: str,
     classifier: SuperNeuronClassifier,
     passes: Passes,
-    timings: Mapping[str, Timing],
+    timing: Timing | None,
     seed: int,
 ) -> Row:
-    answers = classifier.answer_captured(passes.test, passes.captured_test)
-    scores = score_predictions(passes.test, answers, labels=passes.labels, seed=seed)
+    given = classifier.answer_captured(passes.test, passes.captured_test)
+    scores = score_predictions(passes.test, given, labels=passes.labels, seed=seed)
     layer, neurons = classifier.exit_layer_, len(classifier.neurons_)
-    return Row(name, scores, layer, neurons, timings.get(name))
+    answers = answers_of(passes.test, given, passes.labels)
+    return Row(name, scores, layer, neurons, timing, answers=answers)

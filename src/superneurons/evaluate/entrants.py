@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from superneurons.activations.site import Site
+from superneurons.evaluate.answers import Answers
 from superneurons.evaluate.comparison import FIRST_TOKEN, Comparison, Lead, Row
 from superneurons.evaluate.contest import Contest, Fitted
 from superneurons.evaluate.controls import BestNeuron, best_neuron, random_control, shuffled_control
-from superneurons.evaluate.logit_answers import Answers
 from superneurons.evaluate.paired import mcnemar, paired_difference
 from superneurons.evaluate.recommendation import Contestant, Kind, recommend
 from superneurons.evaluate.scoring import as_classes, score_records
@@ -131,7 +131,7 @@ class Entrants:
         ]
         groups = group_ids(contest.test).tolist()
         advice = recommend(truth, contestants, classes=classes, groups=groups, seed=contest.seed)
-        return Comparison(rows, setting, null, advice)
+        return Comparison(rows, setting, null, advice, contest.test)
 
     def _classes(self, answers: Answers) -> list[str]:
         return as_classes(self.contest.test, answers.labels, self.contest.labels)[1]
@@ -148,6 +148,7 @@ class Entrants:
         row = Row(
             entrant.name, scores, entrant.exit_layer, entrant.neurons, timings.get(entrant.name),
             entrant.note, lead=lead, agreement=self._agreement(entrant.answers),
+            answers=entrant.answers,
         )  # fmt: skip
         if entrant.best is None:
             return row

@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from superneurons.activations.capture import Progress
 from superneurons.errors import DataError
+from superneurons.evaluate.answers import Answers, answers_of
 from superneurons.evaluate.comparison import FIRST_TOKEN, Comparison, Row
 from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.rivals import BaseTask, base_task, majority_labels, text_only_labels
@@ -79,12 +80,11 @@ def evaluate_classifier(
     if rivals:
         with steps("base model") as told:
             rows += table.of_base_model(base, timings[FIRST_TOKEN], told)
-    ours = score_predictions(records, answers, labels=table.labels, seed=seed)
-    rows.append(Row(_OURS, ours, classifier.exit_layer_, len(classifier.neurons_), timings[_OURS]))
+    rows.append(table.of_classifier(answers, timings[_OURS]))
     predicted = [answer.label for answer in answers]
     null = {"balanced_accuracy_95_of_shuffled_labels": _null(truth, predicted, seed)}
     setting = setting_of(classifier.vlm, records, repeats, seed, classifier.prompt)
-    return Comparison(tuple(rows), setting | early_exits([classifier]), null)
+    return Comparison(tuple(rows), setting | early_exits([classifier]), null, test=records)
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,17 @@ class _Table:
     def labels(self) -> tuple[str, ...]:
         return tuple(self.classifier.classes_.tolist())
 
-    def row(self, name: str, answers: Sequence[str], timing: Timing | None = None) -> Row:
-        scores = score_records(self.records, answers, labels=self.labels, seed=self.seed)
+    def row(self, name: str, given: Sequence[str], timing: Timing | None = None) -> Row:
+        scores = score_records(self.records, given, labels=self.labels, seed=self.seed)
         layers = None if timing is None else self.classifier.vlm.n_layers
-        return Row(name, scores, layers, timing=timing)
+        return Row(name, scores, layers, timing=timing, answers=Answers(list(given)))
+
+    def of_classifier(self, given: Sequence[Prediction], timing: Timing) -> Row:
+        fitted, records = self.classifier, self.records
+        scores = score_predictions(records, given, labels=self.labels, seed=self.seed)
+        answers = answers_of(records, given, self.labels)
+        neurons = len(fitted.neurons_)
+        return Row(_OURS, scores, fitted.exit_layer_, neurons, timing, answers=answers)
 
     def without_pictures(self) -> Iterator[Row]:
         yield self.row("majority class", majority_labels(self.records, self.records, self.labels))

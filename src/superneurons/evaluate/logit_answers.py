@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from superneurons.errors import ModelError
+from superneurons.evaluate.answers import Answers
 from superneurons.evaluate.metrics import mean_recall
 from superneurons.evaluate.rivals import BaseTask
 from superneurons.evaluate.scoring import as_classes
@@ -18,26 +18,9 @@ from superneurons.probes.splits import folds
 from superneurons.task.groups import group_ids
 from superneurons.task.record import Record
 
-__all__ = ["Answers", "best_lens_layer", "logit_answers"]
+__all__ = ["best_lens_layer", "logit_answers"]
 
 _FOLDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Answers to N records.
-
-    Parameters
-    ----------
-    labels
-        N labels.
-    probabilities
-        Shape (N, C): of the common labels, or of each record's options in their order (0 for
-        those it hasn't); ``None`` where the way of answering gives none.
-    """
-
-    labels: list[str]
-    probabilities: NDArray[np.float64] | None = None
 
 
 def logit_answers(

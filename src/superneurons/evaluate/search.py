@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from superneurons.activations.capture import Captured
+from superneurons.evaluate.answers import Answers, answers_of
 from superneurons.evaluate.comparison import FIRST_TOKEN, Comparison, Lead, Row
 from superneurons.evaluate.logit_answers import logit_answers
 from superneurons.evaluate.paired import mcnemar, paired_difference
@@ -17,6 +20,7 @@ from superneurons.evaluate.rivals import BaseTask, base_task, majority_labels, t
 from superneurons.evaluate.scoring import as_classes, score_records
 from superneurons.evaluate.setting import setting_of
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.probing import ProbingSet
 from superneurons.shortcut.search import classifier_at, search_shortcuts
 from superneurons.shortcut.search_points import Point, ShortcutSearch
 from superneurons.shortcut.search_space import SearchSpace
@@ -90,6 +94,7 @@ def verify(
     repeats: int = 5,
     seed: int = 0,
     steps: Steps = silent,
+    witness: Callable[[SuperNeuronClassifier, ProbingSet, Captured], object] | None = None,
 ) -> tuple[Comparison, SuperNeuronClassifier]:
     """Fit a shortcut on the records of the search, and score it on others.
 
@@ -103,8 +108,9 @@ def verify(
         Records per forward pass.
     repeats
         Rounds of the timing, one record at a time from its pictures to the answer; 0 for none.
-    seed, steps
-        Seed of all that is drawn, and what shows progress.
+    seed, steps, witness
+        Seed of all that is drawn, what shows progress, and what is shown the fitted shortcut with
+        what it was fitted on, while that is there.
 
     Returns
     -------
@@ -118,16 +124,16 @@ def verify(
         When a held-out record shares a picture or a group with one of the search.
     """
     two_parts(train, held)
+    labels = _labels(train)
     classifier = classifier_at(point, vlm, random_state=seed, batch_size=batch_size)
     with steps("fitting") as told:
-        classifier.fit(train, progress=told)
-    labels = _labels(train)
-    given = {CHOSEN: list(classifier.predict(held))}
+        classifier.fit(train, progress=told, witness=witness and partial(witness, classifier))
+    given = {CHOSEN: answers_of(held, list(classifier.answers(held)), labels)}
     base = base_task(vlm, train, labels)
     with steps("base model") as told:
         given |= _base_answers(vlm, base, search, held, batch_size=batch_size, progress=told)
-    given["text only"] = text_only_labels(train, held, labels)
-    given["majority class"] = majority_labels(train, held, labels)
+    given["text only"] = Answers(text_only_labels(train, held, labels))
+    given["majority class"] = Answers(majority_labels(train, held, labels))
     with steps("timing") as told:
         calls = _calls(vlm, classifier, base, held, _prompt(search)) if repeats else {}
         timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
@@ -135,7 +141,7 @@ def verify(
     setting = setting_of(vlm, held, repeats, seed, _prompt(search)) | {
         "searched_points": len(search.points), "search_records": len(train), "point": str(point),
     }  # fmt: skip
-    return Comparison(tuple(rows), setting, {}), classifier
+    return Comparison(tuple(rows), setting, {}, test=held), classifier
 
 
 def _labels(records: Sequence[Record]) -> tuple[str, ...]:
@@ -154,7 +160,7 @@ def _base_answers(
     *,
     batch_size: int,
     progress: Callable[[int, int], None],
-) -> dict[str, list[str]]:
+) -> dict[str, Answers]:
     """Answers of the base model's logits, calibrated on the search's records, and raw."""
     if base.words is None or search.label_logits is None or search.probing is None:
         return {}
@@ -167,7 +173,7 @@ def _base_answers(
     found = {}
     for name, calibrated in ((CALIBRATED, True), (FIRST_TOKEN, False)):
         answers = logit_answers(asked, known, (base.asked(held), logits), calibrated=calibrated)
-        found[name] = base.labels(held, answers.labels)
+        found[name] = replace(answers, labels=base.labels(held, answers.labels))
     return found
 
 
@@ -194,7 +200,7 @@ def _rows(
     classifier: SuperNeuronClassifier,
     base: BaseTask,
     held: Sequence[Record],
-    given: Mapping[str, list[str]],
+    given: Mapping[str, Answers],
     labels: Sequence[str],
     timings: Mapping[str, Timing],
     seed: int,
@@ -206,9 +212,10 @@ def _rows(
         chosen = name == CHOSEN
         rows.append(
             Row(
-                name, score_records(held, answers, labels=labels, seed=seed), runs.get(name),
-                len(classifier.neurons_) if chosen else None, clock.get(name),
+                name, score_records(held, answers.labels, labels=labels, seed=seed),
+                runs.get(name), len(classifier.neurons_) if chosen else None, clock.get(name),
                 lead=None if chosen else _lead(held, given[CHOSEN], answers, labels, seed),
+                answers=answers,
             )
         )  # fmt: skip
     if FIRST_TOKEN not in given:
@@ -219,13 +226,13 @@ def _rows(
 
 def _lead(
     held: Sequence[Record],
-    ours: Sequence[str],
-    theirs: Sequence[str],
+    ours: Answers,
+    theirs: Answers,
     labels: Sequence[str],
     seed: int,
 ) -> Lead:
-    truth, first, classes = as_classes(held, ours, labels)
-    other = as_classes(held, theirs, labels)[1]
+    truth, first, classes = as_classes(held, ours.labels, labels)
+    other = as_classes(held, theirs.labels, labels)[1]
     difference = paired_difference(
         truth, first, other, classes=classes, groups=group_ids(held).tolist(), seed=seed
     )

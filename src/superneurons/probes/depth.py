@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,11 +12,31 @@ from superneurons.probes.ridge import dual_weights, gaussian_log_odds
 from superneurons.probes.soft_votes import SoftVotes
 from superneurons.probes.trust import standardised, trust
 
-__all__ = ["depth_answers", "depth_scores", "shallowest"]
+__all__ = ["DepthAnswers", "depth_answers", "depth_scores", "shallowest"]
 
 _PENALTIES = (0.03, 0.3, 3.0)
 # A factorisation for each layer, fold and penalty costs N³: more samples add little to the choice.
 _MOST_SAMPLES = 800
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DepthAnswers:
+    """What the first 1, 2, … layers answered to samples that they weren't fitted on.
+
+    Parameters
+    ----------
+    rows
+        Shape (n,), int64: which samples, as they were given.
+    given
+        Shape (L, n), int64: the class given to each.
+    """
+
+    rows: NDArray[np.int64]
+    given: NDArray[np.int64]
+
+    def scores(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return balanced accuracies, shape (L,), given the class of every sample."""
+        return np.array([_balanced(answers, codes[self.rows]) for answers in self.given])
 
 
 def shallowest(scores: NDArray[np.float64], tolerance: float) -> int:
@@ -63,8 +85,7 @@ def depth_scores(
         Balanced accuracy for each number of layers, at the best of three penalties: a little too
         good, alike for all of them.
     """
-    rows, given = depth_answers(votes, Y, codes, fold, width)
-    return np.array([_balanced(answers, codes[rows]) for answers in given])
+    return DepthAnswers(*depth_answers(votes, Y, codes, fold, width)).scores(codes)
 
 
 def depth_answers(

@@ -12,7 +12,7 @@ from scipy.special import softmax
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from superneurons.probes.arrays import check_layers, check_query, check_training, row_products
-from superneurons.probes.depth import depth_scores, shallowest
+from superneurons.probes.depth import DepthAnswers, depth_answers, shallowest
 from superneurons.probes.fitted import FittedReadOut, require_ranges, seed_of
 from superneurons.probes.ridge import RidgePath, dual_weights, gaussian_log_odds, targets
 from superneurons.probes.scaling import binary_probabilities
@@ -82,6 +82,9 @@ class SuperNeurons(FittedReadOut):
         K.
     depth_ : int
         Layers that were searched: the first so many.
+    depth_answers_ : DepthAnswers or None
+        What the cross-validation that chose them answered at each depth; ``None`` where there was
+        nothing to choose. Not part of the state.
     coef_ : ndarray of shape (K, 1) for two classes, else (K, C), float64
         Weight of each neuron's activation; its sign is the neuron's polarity.
     intercept_ : ndarray of shape (1,) or (C,), float64
@@ -119,6 +122,7 @@ class SuperNeurons(FittedReadOut):
 
     n_neurons_: int
     depth_: int
+    depth_answers_: DepthAnswers | None
     coef_: NDArray[np.float64]
     intercept_: NDArray[np.float64]
     penalty_: float
@@ -170,8 +174,11 @@ class SuperNeurons(FittedReadOut):
         # than they bring, and many times more where other work shares the cores.
         with threadpool_limits(1, user_api="blas"):
             Y, self.depth_ = targets(codes, n_classes), X.shape[1] // width
+            self.depth_answers_ = None
             if self.tolerance is not None and self.depth_ > 1:
-                scores = depth_scores(votes, Y, codes, fold, width)
+                rows, given = depth_answers(votes, Y, codes, fold, width)
+                self.depth_answers_ = DepthAnswers(order[rows], given)
+                scores = DepthAnswers(rows, given).scores(codes)
                 self.depth_ = shallowest(scores, self.tolerance)
             self._fit_votes(votes.first(self.depth_ * width), Y, codes, fold)
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from superneurons.activations.capture import Captured, Progress, capture
 from superneurons.activations.site import Neuron, Position, Site, neurons_of
 from superneurons.activations.store import capture_to_store
 from superneurons.probes.base import ReadOut
+from superneurons.probes.depth import DepthAnswers
 from superneurons.shortcut.answering import Answering
 from superneurons.shortcut.checks import (
     check_classes,
@@ -102,6 +103,9 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         The question of all probing records, if it was the same.
     probing_ : dict
         What it was fitted on: numbers of records, groups and neurons searched.
+    depth_answers_ : DepthAnswers or None
+        What the first 1, 2, … layers answered in the cross-validation that chose their number;
+        after ``fit`` only, and for read-outs that choose it.
 
     Examples
     --------
@@ -120,6 +124,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
     probing_: dict[str, int]
     form_: Form
     question_: str | None
+    depth_answers_: DepthAnswers | None
 
     def __init__(
         self,
@@ -172,6 +177,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         y: Sequence[str] | None = None,
         *,
         progress: Progress | None = None,
+        witness: Callable[[ProbingSet, Captured], object] | None = None,
     ) -> Self:
         """Find the neurons that hold the answer.
 
@@ -183,6 +189,8 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
             Labels that replace those of the records.
         progress
             Told (records done, records in all) while the model runs.
+        witness
+            Shown what was asked and captured, once all is fitted.
 
         Raises
         ------
@@ -202,7 +210,10 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         check_classes(read_out, probing.y)
         check_seen(site, probing.form)
         captured = self._capture(probing, site, prompt, progress)
-        return self.fit_captured(probing, captured)
+        self.fit_captured(probing, captured)
+        if witness is not None:
+            witness(probing, captured)
+        return self
 
     def fit_captured(self, probing: ProbingSet, captured: Captured) -> Self:
         """Fit on activations that were captured before, of the layers up to ``max_layer``.
@@ -231,6 +242,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         deepest = max(neuron.layer for neuron in self.neurons_)
         self.exit_layer_ = site.exit_layer(deepest, vlm.n_layers)
         self.read_out_ = read_out.compact()
+        self.depth_answers_ = getattr(read_out, "depth_answers_", None)
         self.form_ = probing.form
         self.question_ = probing.question
         self.classes_ = np.array(probing.labels, dtype=np.str_)
