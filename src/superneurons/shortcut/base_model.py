@@ -30,6 +30,21 @@ class OnBaseModel:
 
     _sized: tuple[VLM, int, VLM] | None = None
 
+    # scikit-learn asks these two for what notebooks show, and honours its setting `display`.
+    def _repr_html_inner(self) -> str:
+        from superneurons.shortcut.shown import cascade_html, classifier_html, parameters_html
+
+        if hasattr(self, "stages_"):
+            return cascade_html(self)  # type: ignore[arg-type]  # nothing else has stages
+        if hasattr(self, "read_out_"):
+            return classifier_html(self)  # type: ignore[arg-type]
+        return parameters_html(self)
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**options)  # type: ignore[misc]
+        shown = {"text/html": self._repr_html_inner()} if "text/html" in bundle else {}
+        return bundle | shown
+
     if TYPE_CHECKING:
         model: VLM | str
         prompt_order: PromptOrder

@@ -197,6 +197,11 @@ class ShortcutSearch:
             "or label more records.",
         )
 
+    def _repr_html_(self) -> str:
+        from superneurons.shortcut.shown import search_html
+
+        return search_html(self)
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {
