@@ -86,7 +86,7 @@ def test_what_is_there_stands_out_and_what_is_not_does_not() -> None:
 
 
 def test_questions_of_one_picture_exchange_their_labels_together() -> None:
-    """Neurons that know only the picture would look better than chance if labels were torn apart."""
+    """Neurons that know only the picture would beat chance if its labels were torn apart."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 5)
     codes = np.repeat(rng.permutation(np.arange(40) % 2), 5)
