@@ -60,8 +60,8 @@ def examine(vlm: VLM) -> Findings:
     """Run a model on made-up records and check what a classifier relies on.
 
     What each check is for says :data:`superneurons.vlm.checks.check.MEANINGS`. They take about
-    thirty passes over one picture. In float32 states are compared to within 6e-5 of a layer's
-    spread, and those of a model that was cut off, on a CPU, to within 1e-6.
+    thirty passes over one picture. How far apart states may be says
+    :class:`superneurons.vlm.checks.check.Tolerance`.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from superneurons.errors import ModelError, ResourceError
+from superneurons.errors import DataError, ModelError, ResourceError
 from superneurons.task.images import open_image
 from superneurons.vlm.checks.check import ONLY_THOROUGH, Check
 from superneurons.vlm.checks.thorough import eight_records, thorough_checks
@@ -76,6 +76,22 @@ def test_one_long_record_that_moves_the_others_fails(
 
     monkeypatch.setattr(trunk, "forward", careless)
     assert "batches" in failed(vlm)
+
+
+def test_a_model_that_refuses_padding_on_the_left_is_checked_without(
+    vlm: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = VLM.encode
+
+    def right_only(self: VLM, *given: Any, padding_side: str = "right") -> Inputs:
+        if padding_side == "left":
+            raise DataError("never on the left")
+        return encode(self, *given, padding_side=padding_side)
+
+    monkeypatch.setattr(VLM, "encode", right_only)
+    found = checked(vlm)["batches"]
+    assert found.passed
+    assert found.detail.endswith("; not padded on the left: never on the left")
 
 
 def test_an_early_exit_that_falls_back_has_failed(

@@ -81,12 +81,13 @@ MEANINGS: Mapping[str, Meaning] = {
     "restart": Meaning(
         "From the state after a layer, the layers after it give the model's own logits, whatever "
         "the layers before it did.",
-        "Later layers read more than the state (shared keys and values, say): an early exit is "
-        "sound, a cascade that goes on from there is not; describe the family without it.",
+        "Later layers read more than the state (shared keys and values, say), so that nothing can "
+        "go on from where a model was left: don't use a cascade, and report it.",
     ),
     "logits": Meaning(
         "The logits that answers are scored by are those of the model's own forward pass.",
-        "Look for what the model does to its logits (a cap, a scale), or at another token.",
+        "The base model would be scored by other answers than its own: look for what it does to "
+        "its logits (a cap, a scale), and at which token they are read.",
     ),
     "norm": Meaning(
         "The final norm is given the last state and gives the head its input; the last state "
