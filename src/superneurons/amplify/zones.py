@@ -188,11 +188,9 @@ def null_correlations(
             mend="Give at least four probabilities between 0 and 1, a spread above 0, at least "
             f"one configuration, and one of {', '.join(get_args(Noise))}.",
         )
-    rng, found = np.random.default_rng(seed), np.empty(n_draws)
-    for draw in range(n_draws):
-        shift = rng.normal(scale=spread, size=(configurations, len(p))).max(axis=0)
-        found[draw] = _rank_correlation(p, _gain(p, shift, noise, gain))
-    return found
+    rng, size = np.random.default_rng(seed), (configurations, len(p))
+    shift = np.stack([rng.normal(scale=spread, size=size).max(axis=0) for _ in range(n_draws)])
+    return _rank_correlations(p, _gain(p, shift, noise, gain))
 
 
 def _gain(
@@ -205,5 +203,8 @@ def _gain(
     return relative_gain(p, after) if gain == "relative" else log_odds_of(after) - log_odds_of(p)
 
 
-def _rank_correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+def _rank_correlations(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of shape (T,) with each row of shape (D, T)."""
+    a, b = rankdata(x), rankdata(y, axis=1)
+    a, b = a - a.mean(), b - b.mean(axis=1, keepdims=True)
+    return np.asarray(b @ a / np.sqrt((a @ a) * (b * b).sum(axis=1)))
