@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from html_tables import read_html
 from superneurons.evaluate.comparison import FIRST_TOKEN, Comparison, Row
 from superneurons.evaluate.metrics import score
+from superneurons.evaluate.neurons import NeuronSeen, NeuronsSeen
 from superneurons.evaluate.recommendation import Recommendation
 from superneurons.evaluate.shown import comparison_html
 from superneurons.shortcut.timing import Timing
@@ -31,3 +34,13 @@ def test_the_recommendation_stands_below() -> None:
     said = Recommendation("Use <ours>.", "ours", {})
     assert read_html(comparison_html(_comparison(said))).texts[-1] == "Use <ours>."
     assert "p" not in read_html(comparison_html(_comparison())).tags
+
+
+def test_neurons_are_rows_with_what_they_say() -> None:
+    one = NeuronSeen(3, 41, -0.25, "<yes>", False, 1.5, 0.75, 0.875, (), (), ())
+    votes = replace(one, weight=None, above=True)
+    found = read_html(NeuronsSeen(8, 16, 0.9, None, (one, votes))._repr_html_())
+    assert found.rows[1] == ["layer 3, neuron 41", "-0.25", "<yes> below 1.5", "75.0", "87.5"]
+    assert found.rows[2][1:3] == ["–", "<yes> above 1.5"]
+    assert "16 questions" in found.texts
+    assert "90.0% balanced" in found.texts[-1]

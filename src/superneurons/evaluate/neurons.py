@@ -105,6 +105,11 @@ class NeuronsSeen:
     agreement: float | None
     neurons: tuple[NeuronSeen, ...]
 
+    def _repr_html_(self) -> str:
+        from superneurons.evaluate.shown import neurons_html
+
+        return neurons_html(self)
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return asdict(self)

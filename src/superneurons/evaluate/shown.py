@@ -8,8 +8,9 @@ from superneurons._html import paragraph, table
 
 if TYPE_CHECKING:
     from superneurons.evaluate.comparison import Comparison, Row
+    from superneurons.evaluate.neurons import NeuronsSeen
 
-__all__ = ["comparison_html"]
+__all__ = ["comparison_html", "neurons_html"]
 
 _HEAD = ("", "balanced accuracy (95 %)", "accuracy (95 %)", "exit layer", "neurons", "ms", "note")
 
@@ -21,6 +22,25 @@ def comparison_html(found: Comparison) -> str:
     said = found.recommendation
     return table(_HEAD, [_cells(row) for row in found.rows], caption=caption) + paragraph(
         "" if said is None else said.sentence
+    )
+
+
+def neurons_html(seen: NeuronsSeen) -> str:
+    """Return the neurons that were looked at, without their pictures."""
+    rows = [
+        (
+            f"layer {one.layer}, neuron {one.column}",
+            None if one.weight is None else f"{one.weight:+.3g}",
+            f"{one.says} {'above' if one.above else 'below'} {one.threshold:.3g}",
+            f"{100 * one.balanced_accuracy:.1f}",
+            f"{100 * one.agreement:.1f}",
+        )
+        for one in seen.neurons
+    ]
+    head = ("", "weight per SD", "says", "balanced accuracy alone", "as the classifier (%)")
+    return table(head, rows, caption=f"{seen.questions:,} questions") + paragraph(
+        f"The classifier: {seen.balanced_accuracy:.1%} balanced. Single neurons are cut where they "
+        "are best on these records, which makes them look a little too good."
     )
 
 
