@@ -38,7 +38,10 @@ def commands(group: Any = None, name: str = "superneurons") -> Iterator[tuple[st
 def reference(group: Any = None) -> str:
     """Return the page."""
     found = list(commands(group))
-    rows = [f"| [`{name}`](#{_anchor(name)}) | {_first(command)} |" for name, command in found]
+    rows = [
+        f"| [`{name.partition(' ')[2]}`](#{_anchor(name)}) | {_first(command)} |"
+        for name, command in found
+    ]
     contents = "\n".join(["| command | what it does |", "|---|---|", *rows])
     return "\n".join([_HEAD, contents, "", *(_section(*entry) for entry in found)])
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "on_files",
     "on_page_markdown",
     "on_post_page",
+    "placed",
     "relinked",
     "rooms",
 ]
@@ -73,12 +75,24 @@ def foreign(html: str) -> list[str]:
     return sorted({next(filter(None, found.groups())) for found in _LOADED.finditer(html)})
 
 
+def placed(nav: Any) -> Iterator[str]:
+    """Return the pages that a navigation names."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for part in nav.values() if isinstance(nav, dict) else nav:
+            yield from placed(part)
+
+
 def on_config(config: Any) -> Any:
-    """Put a page for each room, and one for the errors, into the navigation."""
+    """Place a page for each room, one for errors, and pages that nobody has placed."""
     pages: list[Any] = ["api/index.md", *({room: f"api/{room}.md"} for room in rooms())]
+    written = {path.name for path in Path(config.docs_dir).glob("*.md")}
     for entry in config.nav:
         if "API" in entry:
             entry["API"] = [*pages, {"errors": "api/errors.md"}]
+        elif "How to" in entry:
+            entry["How to"] += sorted(written - {*placed(config.nav)})
     return config
 
 

@@ -76,7 +76,7 @@ def test_commands_of_a_group_have_all_their_words_and_hidden_ones_no_section() -
         "superneurons inner stop",
     ]
     assert "## superneurons inner stop { #superneurons-inner-stop }" in PAGE
-    assert "[`superneurons inner stop`](#superneurons-inner-stop) | Stop it. |" in PAGE
+    assert "[`inner stop`](#superneurons-inner-stop) | Stop it. |" in PAGE
     assert "Not to be seen" not in PAGE
 
 

@@ -38,6 +38,15 @@ def test_every_room_has_a_page_and_a_place(config: dict[str, object]) -> None:
     assert set(hooks.rooms()) >= {"task", "vlm", "activations", "probes", "shortcut", "evaluate"}
 
 
+def test_a_page_that_nobody_has_placed_ends_the_how_tos(tmp_path: Path) -> None:
+    for name in ("index.md", "a.md", "new.md", "also-new.md"):
+        (tmp_path / name).touch()
+    nav = [{"Start": "index.md"}, {"How to": [{"A": "a.md"}]}, {"API": []}]
+    made = hooks.on_config(SimpleNamespace(nav=nav, docs_dir=str(tmp_path))).nav
+    assert made[1] == {"How to": [{"A": "a.md"}, "also-new.md", "new.md"]}
+    assert list(hooks.placed(made[:2])) == ["index.md", "a.md", "also-new.md", "new.md"]
+
+
 def test_the_changelog_is_the_repository_s_own() -> None:
     text = hooks.made()["changelog.md"]
     assert text.startswith("# Changelog")
