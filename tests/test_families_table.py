@@ -89,6 +89,16 @@ def test_some_rows_are_printed_and_not_written(
     assert docs.read_text() == MARKED
 
 
+def test_a_family_that_this_transformers_does_not_know_has_no_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def too_new(_: Path) -> Path:
+        pytest.skip("this release has no such model")
+
+    assert script.rows({"new": too_new}, tmp_path) == []
+    assert "new: this release has no such model" in capsys.readouterr().err
+
+
 def test_a_failed_check_ends_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(script, "rows", lambda *_: [{"checks": "3 passed; **failed:** lean"}])
     monkeypatch.setenv(script.CACHE_ENV, "unused")
