@@ -63,3 +63,9 @@ def test_given_axes_are_drawn_on() -> None:
     ax = given_axes()
     assert neuron_map(selection(layers=3, width=10), ax) is ax
     assert len(ax.images) == 1
+
+
+def test_many_marks_are_small() -> None:
+    few, many = (neuron_map(selection(chosen=n)).collections[0] for n in (100, 1000))
+    assert many.get_sizes().max() == pytest.approx(few.get_sizes().max() / 10, rel=0.2)
+    assert many.get_linewidths()[0] < few.get_linewidths()[0]

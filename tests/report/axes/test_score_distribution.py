@@ -45,3 +45,15 @@ def test_given_axes_are_drawn_on() -> None:
     assert score_distribution(selection(), ax) is ax
     assert ax.xaxis.label.get_fontsize() == size
     assert ax.patches
+
+
+@pytest.mark.parametrize("n", [37, 80, 500])
+def test_each_bar_holds_as_many_possible_scores(n: int) -> None:
+    every = np.arange(n // 2, n + 1) / n
+    found = replace(
+        selection(), scores=every[None].astype(np.float32), n=n, chosen=(), null_maxima=()
+    )
+    heights = [bar.get_height() for bar in score_distribution(found).patches]
+    assert sum(heights) == len(every)
+    assert len(heights) <= 41
+    assert len(set(heights[:-1])) == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ __all__ = ["neuron_map"]
 
 _MOST_COLUMNS = 1024
 _SMALLEST, _LARGEST = 4.0, 40.0  # square points
+_MANY = 100
 _SIGNS = ((True, "^", "weight above 0"), (False, "v", "weight below 0"))
 
 
@@ -52,9 +55,9 @@ def neuron_map(selection: Selection, ax: Axes | None = None) -> Axes:
         extent=(-0.5, best.shape[1] * each - 0.5, 0.5, layers + 0.5),
     )  # fmt: skip
     ax.set_xlim(-0.5, width - 0.5)
-    largest = max((abs(one.weight) for one in selection.chosen), default=0.0) or 1.0
+    scale = _Scale.of(selection.chosen)
     for above, marker, name in _SIGNS:
-        _mark([c for c in selection.chosen if (c.weight >= 0) == above], ax, marker, name, largest)
+        _mark([c for c in selection.chosen if (c.weight >= 0) == above], ax, marker, name, scale)
     ax.set_xlabel(f"neuron of the {selection.kind} site")
     ax.set_ylabel("layer")
     whole_numbers(ax.yaxis)
@@ -66,6 +69,19 @@ def neuron_map(selection: Selection, ax: Axes | None = None) -> Axes:
     return finished(ax, own)
 
 
+@dataclass(frozen=True)
+class _Scale:
+    """How large marks are: the more there are, the smaller, so that scores stay visible."""
+
+    heaviest: float
+    size: float
+
+    @classmethod
+    def of(cls, chosen: Sequence[Chosen]) -> Self:
+        heaviest = max((abs(one.weight) for one in chosen), default=0.0) or 1.0
+        return cls(heaviest, min(1.0, _MANY / max(1, len(chosen))))
+
+
 def _best_of_neighbours(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
     """Thin out columns by their maxima, as averages would hide a single good neuron."""
     each = -(-scores.shape[1] // _MOST_COLUMNS)
@@ -73,10 +89,13 @@ def _best_of_neighbours(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32
     return np.fmax.reduceat(scores, starts, axis=1), each
 
 
-def _mark(chosen: list[Chosen], ax: Axes, marker: str, name: str, largest: float) -> None:
+def _mark(chosen: list[Chosen], ax: Axes, marker: str, name: str, scale: _Scale) -> None:
     if chosen:
-        sizes = [_SMALLEST + (_LARGEST - _SMALLEST) * abs(c.weight) / largest for c in chosen]
+        sizes = [
+            _SMALLEST + (_LARGEST - _SMALLEST) * abs(c.weight) / scale.heaviest for c in chosen
+        ]
         ax.scatter(
-            [c.column for c in chosen], [c.layer for c in chosen], s=sizes, marker=marker,
-            facecolors="white", edgecolors="black", linewidths=0.6, label=name,
+            [c.column for c in chosen], [c.layer for c in chosen],
+            s=[scale.size * size for size in sizes], marker=marker, facecolors="white",
+            edgecolors="black", linewidths=0.6 * scale.size, label=name,
         )  # fmt: skip

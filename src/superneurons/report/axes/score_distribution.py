@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from superneurons.report.axes.sheet import COLOURS, DARK, LIGHT, finished, placed
 
@@ -45,7 +46,7 @@ def score_distribution(selection: Selection, ax: Axes | None = None) -> Axes:
     scores = 100 * selection.scores.ravel()
     chosen = 100 * np.array([one.score for one in selection.chosen])
     null = 100 * np.array(selection.null_maxima)
-    edges = np.histogram_bin_edges(np.concatenate([scores, chosen, null]), _BINS).tolist()
+    edges = _edges(np.concatenate([scores, chosen, null]), selection.n)
     ax.hist(scores, edges, color=LIGHT, label=f"all {scores.size:,} neurons")
     if chosen.size:
         ax.hist(
@@ -65,5 +66,15 @@ def score_distribution(selection: Selection, ax: Axes | None = None) -> Axes:
     ax.set_ylim(bottom=0.7)
     ax.set_xlabel(f"balanced accuracy alone (%), {selection.n:,} questions")
     ax.set_ylabel("number")
-    ax.legend(loc="upper right", frameon=False)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     return finished(ax, own)
+
+
+def _edges(values: NDArray[np.floating], n: int) -> list[float]:
+    """Part the scores into bins of whole steps: others hold now more, now fewer possible scores."""
+    step = 100 / max(n, 1)
+    low = np.floor(values.min() / step) - 0.5
+    each = max(1, int(np.ceil((values.max() / step - low) / _BINS)))
+    count = int(np.ceil((values.max() / step + 0.5 - low) / each))
+    edges: list[float] = (step * (low + each * np.arange(count + 1))).tolist()
+    return edges
