@@ -104,10 +104,11 @@ class Amplification:
                 "this one.",
             )  # fmt: skip
         model.mlp(self.layer)
-        beyond = [column for column in self.columns if column >= model.width]
+        width = model.width
+        beyond = [column for column in self.columns if column >= width]
         if beyond:
             raise DataError(
-                f"{model.name!r} has {model.width} MLP neurons in a layer.",
+                f"{model.name!r} has {width} MLP neurons in a layer.",
                 problems=[Problem(f"neuron {column}", "is beyond them") for column in beyond],
                 where=f"layer {self.layer}",
                 mend="Neurons count from 0, and belong to the model that they were found in.",
