@@ -83,6 +83,7 @@ def test_a_family_with_broken_names_is_refused_by_the_name_of_a_check(
         require_verified(other)
     assert check in {problem.where for problem in caught.value.problems}
     assert f"  {check}: " in str(caught.value)
+    assert ".." not in str(caught.value)
 
 
 def _twin(vlm: VLM) -> nn.Module:

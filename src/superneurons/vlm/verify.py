@@ -115,7 +115,9 @@ def require_verified(vlm: VLM) -> Findings:
         raise VerificationError(
             f"{vlm.name!r} cannot be read the way its family ({vlm.family.name}) is described.",
             problems=[
-                Problem(check.name, f"{check.detail}. Expected: {check.holds} {check.mend}")
+                Problem(
+                    check.name, f"{check.detail.rstrip('.')}. Expected: {check.holds} {check.mend}"
+                )
                 for check in findings.failed
             ],
             mend="Don't trust its answers before that is mended; `superneurons verify` makes all "
