@@ -14,7 +14,7 @@ from superneurons.shortcut.timing import Timing
 def _comparison(recommendation: Recommendation | None = None) -> Comparison:
     scores = score(["no", "yes"] * 5, ["no", "yes"] * 4 + ["no", "no"], classes=["no", "yes"])
     rows = (
-        Row(FIRST_TOKEN, None, 30, timing=Timing(200, 190, 210, 5), note="same <first> token"),
+        Row(FIRST_TOKEN, None, 30, timing=Timing(1234.5, 1190, 1300, 5), note="same <first> token"),
         Row("ours", scores, 2, 7, Timing(50, 49, 51, 5)),
     )
     return Comparison(rows, {"test_records": 10}, {}, recommendation)
@@ -24,7 +24,7 @@ def test_each_way_of_answering_is_a_row() -> None:
     found = read_html(_comparison()._repr_html_())
     assert [row[0] for row in found.rows] == ["", FIRST_TOKEN, "ours"]
     base, ours = found.rows[1:]
-    assert base[1:] == ["–", "–", "30", "–", "200", "same <first> token"]
+    assert base[1:] == ["–", "–", "30", "–", "1,234", "same <first> token"]
     assert ours[1].startswith("90.0 (")
     assert ours[3:6] == ["2", "7", "50"]
     assert "Scored on 10 records" in found.texts

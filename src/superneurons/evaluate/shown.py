@@ -52,7 +52,9 @@ def _cells(row: Row) -> tuple[object, ...]:
         scores and _with_interval(scores.accuracy, scores.accuracy_interval),
         row.exit_layer,
         row.neurons,
-        None if row.timing is None else f"{row.timing.median:.3g}",
+        None
+        if row.timing is None
+        else f"{row.timing.median:,.{1 if row.timing.median < 10 else 0}f}",
         row.note,
     )
 

@@ -36,7 +36,8 @@ def check_paper(ax: Axes) -> None:
     for label in (ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels()):
         assert 4 < label.get_fontsize() <= 8
     page = figure.bbox.padded(2)
-    for label in (ax.xaxis.label, ax.yaxis.label):
+    legend = ax.get_legend()
+    for label in (ax.xaxis.label, ax.yaxis.label, *([legend] if legend else [])):
         box = label.get_window_extent()
         assert page.x0 <= box.x0 <= box.x1 <= page.x1
         assert page.y0 <= box.y0 <= box.y1 <= page.y1

@@ -33,6 +33,7 @@ def test_chance_is_where_1_of_20_shuffles_is_above() -> None:
 
 def test_the_legend_names_what_is_there() -> None:
     names = [text.get_text() for text in score_distribution(selection()).get_legend().get_texts()]
+    check_paper(score_distribution(selection()))
     assert names[:3] == ["all 17,280 neurons", "64 chosen", "best of all, 100 shuffles"]
     bare = score_distribution(replace(selection(), null_maxima=(), chosen=()))
     assert [text.get_text() for text in bare.get_legend().get_texts()] == ["all 17,280 neurons"]

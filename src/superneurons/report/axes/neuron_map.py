@@ -65,7 +65,10 @@ def neuron_map(selection: Selection, ax: Axes | None = None) -> Axes:
     bar = ax.figure.colorbar(image, ax=ax)
     bar.set_label(f"balanced accuracy (%)\n{of_each} alone")
     if selection.chosen:
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+        ax.legend(
+            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, handletextpad=0,
+            columnspacing=0.5, borderpad=0,
+        )  # fmt: skip
     return finished(ax, own)
 
 

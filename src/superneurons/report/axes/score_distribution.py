@@ -66,7 +66,10 @@ def score_distribution(selection: Selection, ax: Axes | None = None) -> Axes:
     ax.set_ylim(bottom=0.7)
     ax.set_xlabel(f"balanced accuracy alone (%), {selection.n:,} questions")
     ax.set_ylabel("number")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    ax.legend(
+        loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=2, frameon=False, handlelength=1.2,
+        columnspacing=1,
+    )  # fmt: skip
     return finished(ax, own)
 
 
