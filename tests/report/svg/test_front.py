@@ -59,8 +59,9 @@ def test_better_is_higher_and_slower_is_further_right() -> None:
     assert fast[1] < slow[1]
 
 
-def test_the_chosen_point_stands_out_and_is_named() -> None:
-    found = drawn(draw_front(tradeoffs(), 640, "front"))
+@pytest.mark.parametrize("width", [350.0, 640.0])
+def test_the_chosen_point_stands_out_and_is_named(width: float) -> None:
+    found = drawn(draw_front(tradeoffs(), width, "front"))
     (chosen,) = found.of_class("dot", "chosen")
     others = [number(e, "r") for e in found.of_class("dot") if e is not chosen]
     assert number(chosen, "r") > max(others)

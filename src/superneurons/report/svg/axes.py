@@ -85,5 +85,5 @@ def up(
         marks.append(line(box.left, place, box.right, place, "grid"))
         marks.append(text(box.left - 7, place + 4, write(tick), "tick end"))
     if name:
-        marks.append(text(0, box.top - 12, name, "name"))
+        marks.append(text(0, min(box.top - 12, 22), name, "name"))
     return joined(*marks)

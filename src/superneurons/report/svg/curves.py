@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from superneurons.report.run import Curve
 from superneurons.report.svg.axes import across, up
 from superneurons.report.svg.canvas import Alt, Box, circle, drawing, line, path, text
-from superneurons.report.svg.labels import apart, fitting
+from superneurons.report.svg.labels import apart, fitting, wrapped
 from superneurons.report.svg.markup import Markup, joined
 from superneurons.report.svg.scale import Scale, rounded_out
 from superneurons.report.svg.words import percent, with_ends
@@ -80,12 +80,11 @@ def draw_curves(curves: Sequence[Curve], levels: Levels, width: float, name: str
         marks = [_frame(axes, levels), *_dodged(curves, axes), _names(curves, axes, width)]
         return drawing(name, width, box.bottom + 40, alt, *marks)
     across_ = 3 if width >= 500 and len(curves) != 4 else 2
-    wide, tall = width / across_, 176.0
-    marks = []
+    wide, tall, marks = width / across_, 190.0, []
     for number, curve in enumerate(curves):
         row, column = divmod(number, across_)
         left, top = column * wide, row * tall
-        box = Box(left + 30, top + 34, left + wide - 12, top + tall - 34)
+        box = Box(left + 30, top + 48, left + wide - 12, top + tall - 34)
         marks.append(_panel(curve, curves, levels, box))
     rows = math.ceil(len(curves) / across_)
     return drawing(name, width, rows * tall, alt, *marks)
@@ -196,8 +195,6 @@ def _names_above(curves: Sequence[Curve], axes: _Axes, width: float) -> Markup:
 
 def _panel(curve: Curve, curves: Sequence[Curve], levels: Levels, box: Box) -> Markup:
     axes = _axes(curves, levels, box)
-    # Bold is wider than what is guessed.
-    title = fitting(curve.read_out, (box.width + 22) * 0.92)
     marks = [_frame(axes, levels, small=True)]
     for other in curves:
         if other is not curve:
@@ -218,5 +215,9 @@ def _panel(curve: Curve, curves: Sequence[Curve], levels: Levels, box: Box) -> M
         marks.append(path([*highs, *reversed(lows)], "band ours", closed=True))
     plain = Curve(curve.read_out, curve.layers, curve.balanced_accuracy, (), curve.n, True)
     marks.append(_drawn(plain, axes, "ours"))
-    marks.append(text(box.left - 24, box.top - 14, title, "panel", hint=curve.read_out))
+    # Bold is wider than what is guessed.
+    names = wrapped(curve.read_out, (box.width + 22) * 0.92)
+    for place, words in enumerate(names):
+        foot = box.top - 14 - 15 * (len(names) - 1 - place)
+        marks.append(text(box.left - 24, foot, words, "panel", hint=curve.read_out))
     return joined(*marks)

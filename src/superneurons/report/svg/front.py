@@ -60,7 +60,7 @@ def draw_front(tradeoffs: Sequence[Tradeoff], width: float, name: str) -> Markup
     name
         Unique on the page.
     """
-    box = Box(40, 34, width - 16, 316)
+    box = Box(40, 50, width - 16, 332)
     x = logarithmic([v for p in tradeoffs for v in (p.ms, *p.ms_range)], box.left, box.right)
     ends = [value for p in tradeoffs for value in (*p.interval, p.balanced_accuracy)]
     y = Scale(*rounded_out(ends), box.bottom, box.top)
@@ -131,9 +131,9 @@ def _names(
         if not crowded or point.chosen or point in front:
             labels.append(label)
         points[label] = point
-    dots = [Box(at.x - 5, at.y - 5, at.x + 5, at.y + 5) for at in points]
-    dots += _along(_stairs(front, x, y))
-    frame = Box(box.left, box.top - 6, box.right, box.bottom - 2)
+    dots = [(at.x, at.y) for at in points]
+    lines = _along(_stairs(front, x, y))
+    frame = Box(box.left, box.top - 18, box.right, box.bottom - 2)
     return [
         text(
             place.x,
@@ -141,7 +141,7 @@ def _names(
             place.label.words,
             f"note {place.anchor} {_look(points[place.label], front)}".replace("  ", " "),
         )
-        for place in placed(labels, dots, frame)
+        for place in placed(labels, dots, lines, frame, surely=1)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 from superneurons.report.svg.canvas import FONT, Box
 from superneurons.report.svg.words import short
 
-__all__ = ["Label", "Place", "apart", "fitting", "placed", "width_of"]
+__all__ = ["Label", "Place", "apart", "fitting", "placed", "width_of", "wrapped"]
 
 _NARROW = frozenset("iljtfrI.,:;'|!()[] ")
 _WIDE = frozenset("mwMWGOQ@%—")
+_DOT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +111,76 @@ def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[
     return found
 
 
-def placed(labels: Iterable[Label], obstacles: Iterable[Box], frame: Box) -> list[Place]:
+def wrapped(words: str, room: float) -> tuple[str, ...]:
+    """Break words into two lines where they are wider than the room, and cut the second one off.
+
+    Examples
+    --------
+    >>> wrapped("nearest neighbours, best layer", 150)
+    ('nearest neighbours,', 'best layer')
+    """
+    if width_of(words) <= room:
+        return (words,)
+    parts = words.split(" ")
+    fits = [n for n in range(1, len(parts)) if width_of(" ".join(parts[:n])) <= room]
+    if not fits:
+        return (fitting(words, room),)
+    return " ".join(parts[: fits[-1]]), fitting(" ".join(parts[fits[-1] :]), room)
+
+
+def placed(
+    labels: Iterable[Label],
+    points: Sequence[tuple[float, float]],
+    obstacles: Iterable[Box],
+    frame: Box,
+    *,
+    surely: int = 0,
+) -> list[Place]:
     """Find a place beside its point for each label, the first ones first.
 
     Parameters
     ----------
     labels
         What matters most first: a label without a free place is left out.
+    points
+        All points, also those without a label: none is covered, and none is nearer to a label than
+        the one that it names.
     obstacles
-        What mustn't be covered, such as the points.
+        What else mustn't be covered, such as lines.
     frame
         What mustn't be left.
+    surely
+        Of so many first labels each has a place, the nearest free one, if need be nearer to another
+        point.
     """
-    taken, found = [*obstacles], []
-    for label in labels:
-        for place, box in _candidates(label):
-            inside = box.left >= frame.left and box.right <= frame.right
-            inside = inside and box.top >= frame.top and box.bottom <= frame.bottom
-            if inside and not any(_meet(box, other) for other in taken):
-                taken.append(box)
-                found.append(place)
-                break
+    taken = [Box(x - _DOT, y - _DOT, x + _DOT, y + _DOT) for x, y in points] + [*obstacles]
+    found = []
+    for number, label in enumerate(labels):
+        free = [
+            (place, box)
+            for place, box in _candidates(label)
+            if _within(box, frame) and not any(_meet(box, other) for other in taken)
+        ]
+        clear = [(place, box) for place, box in free if _nearest(box, label, points)]
+        for place, box in (clear or (free if number < surely else []))[:1]:
+            taken.append(box)
+            found.append(place)
     return found
+
+
+def _within(box: Box, frame: Box) -> bool:
+    beside = box.left >= frame.left and box.right <= frame.right
+    return beside and box.top >= frame.top and box.bottom <= frame.bottom
+
+
+def _nearest(box: Box, label: Label, points: Sequence[tuple[float, float]]) -> bool:
+    own = _away(box, label.x, label.y)
+    return all(own <= _away(box, x, y) for x, y in points)
+
+
+def _away(box: Box, x: float, y: float) -> float:
+    across = max(box.left - x, 0.0, x - box.right)
+    return math.hypot(across, max(box.top - y, 0.0, y - box.bottom))
 
 
 def _candidates(label: Label) -> Iterable[tuple[Place, Box]]:

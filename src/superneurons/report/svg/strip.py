@@ -64,7 +64,7 @@ def draw_beside(marks: Sequence[Mark], width: float, name: str) -> Markup:
         Unique on the page.
     """
     # The first name is bold, so wider than what is guessed.
-    longest = min(1.08 * max(width_of(mark.name) for mark in marks) + 12, width * 0.46)
+    longest = min(1.08 * max(width_of(mark.name) for mark in marks) + 12, width * 0.56)
     box = Box(longest, 26, width - 52, 26 + _ROW * len(marks))
     scale = Scale(*shared_ends(marks), box.left, box.right)
     ticks = scale.ticks(max(2, int(box.width // 40)))
