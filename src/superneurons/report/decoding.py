@@ -116,8 +116,10 @@ class _Reader:
         }  # fmt: skip
         named = is_dataclass(hint) or is_typeddict(hint)
         otherwise: Callable[[Any, Any, str], Any] = self._fields if named else self._scalar
-        reader = readers.get(get_origin(hint), otherwise)
-        return reader(value, hint, path)
+        origin = get_origin(hint)
+        # NDArray is a name for another type, and in Python 3.12 its own origin.
+        origin = get_origin(getattr(origin, "__value__", None)) or origin
+        return readers.get(origin, otherwise)(value, hint, path)
 
     def _refuse(self, path: str, value: Any, wanted: str) -> None:
         shown = repr(value)
