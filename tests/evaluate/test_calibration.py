@@ -6,7 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
 
-from superneurons.evaluate.calibration import brier_score, expected_calibration_error
+from superneurons.evaluate.calibration import (
+    brier_score,
+    expected_calibration_error,
+    reliability,
+)  # fmt: skip
 
 
 def drawn(n: int, n_classes: int, seed: int = 0):
@@ -26,6 +30,24 @@ def test_overconfidence_shows() -> None:
     sharper = p**4 / (p**4).sum(axis=1, keepdims=True)
     assert expected_calibration_error(sharper, codes) > 0.1
     assert brier_score(sharper, codes) > brier_score(p, codes) + 0.02
+
+
+def test_answers_are_in_bins_of_their_confidence() -> None:
+    p = np.array([[0.1, 0.9], [0.12, 0.88], [0.45, 0.55], [1.0, 0.0]])
+    edges, counts, confidence, accuracy = reliability(p, np.array([1, 0, 1, 0]), n_bins=10)
+    np.testing.assert_allclose(edges, np.arange(11) / 10)
+    assert counts.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 1, 2]
+    np.testing.assert_allclose(confidence[[5, 8, 9]], [0.55, 0.88, 0.95])
+    np.testing.assert_allclose(accuracy[[5, 8, 9]], [1, 0, 1])
+    assert confidence[0] == accuracy[0] == 0
+
+
+def test_the_error_is_what_the_bins_are_off() -> None:
+    p, codes = drawn(500, 3)
+    _, counts, confidence, accuracy = reliability(p, codes)
+    assert counts.sum() == 500
+    off = (counts * abs(confidence - accuracy)).sum() / 500
+    assert expected_calibration_error(p, codes) == pytest.approx(off)
 
 
 def test_by_hand() -> None:

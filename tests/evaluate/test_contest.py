@@ -81,6 +81,32 @@ def test_each_part_is_answered_by_a_classifier_of_the_others(
     assert fitted.classifier.probing_["records"] == 30
 
 
+def test_up_to_a_layer_all_of_them_are_read_and_none_after(crossed: Contest, llava: VLM) -> None:
+    for entry in ENTRIES[:2]:
+        found = crossed.up_to(entry, 2)
+        part = crossed.parts[0]
+        params = {"tolerance": None} if entry.read_out == "super-neurons" else None
+        alone = SuperNeuronClassifier(
+            llava, read_out=entry.read_out, read_out_params=params, site=entry.site.kind,
+            max_layer=2,
+        ).fit([crossed.records[i] for i in part.train])  # fmt: skip
+        expected = alone.predict([crossed.records[i] for i in part.test]).tolist()
+        assert found.labels[: len(expected)] == expected
+        assert len(found.labels) == 30
+        assert alone.exit_layer_ <= 2
+    # With all layers nothing is restricted where the read-out chooses no depth by itself.
+    assert crossed.up_to(ENTRIES[1], 4).labels == crossed.fit(ENTRIES[1]).answers.labels
+
+
+def test_users_get_what_was_fitted_on_all_that_is_not_for_scoring(
+    crossed: Contest, llava: VLM
+) -> None:
+    assert crossed.probed.tolist() == list(range(30))
+    probe, test = bright_records(20), bright_records(6, seed=1)
+    apart = contest_of(llava, [*probe, *test], two_parts(probe, test))
+    assert apart.probed.tolist() == list(range(20))
+
+
 def test_the_lens_is_the_heads_view_of_an_earlier_layer(crossed: Contest) -> None:
     answers, layer = crossed.by_lens(calibrated=False)
     assert 1 <= layer < crossed.vlm.n_layers

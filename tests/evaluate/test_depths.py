@@ -89,6 +89,16 @@ def test_the_classifiers_can_be_seen_with_what_they_were_fitted_on(llava: VLM) -
     assert len(passes.captured_test) == 8
 
 
+def test_labels_need_not_be_equally_frequent(llava: VLM) -> None:
+    rare = [record for i, record in enumerate(bright_records(30)) if i % 2 or i % 3 == 0]
+    found, classifier = compare_depths(
+        llava, rare, bright_records(8, seed=1), depths=(1,), generate=False, repeats=1
+    )
+    assert classifier.probing_["questions"] == 10
+    scores = {row.name: row.scores for row in found.rows}
+    assert scores["calibrated logits"] is not None
+
+
 def test_it_is_json_with_its_setting(
     compared: tuple[Comparison, SuperNeuronClassifier],
 ) -> None:

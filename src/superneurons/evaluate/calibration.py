@@ -5,11 +5,43 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["brier_score", "expected_calibration_error"]
+__all__ = ["brier_score", "expected_calibration_error", "reliability"]
+
+_BINS = 15
+
+
+def reliability(
+    probabilities: NDArray[np.float64], codes: NDArray[np.int64], *, n_bins: int = _BINS
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Sort answers into bins of equal width by their confidence, the largest probability.
+
+    Parameters
+    ----------
+    probabilities, codes, n_bins
+        As for :func:`expected_calibration_error`.
+
+    Returns
+    -------
+    edges : ndarray of shape (B + 1,), float64
+        From 0 to 1; an answer at an edge is in the bin above.
+    counts : ndarray of shape (B,), int64
+        Answers in each bin.
+    confidence, accuracy : ndarray of shape (B,), float64
+        Their means; 0 where there are none.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == codes
+    bins = np.minimum((confidence * n_bins).astype(np.int64), n_bins - 1)
+    counts = np.bincount(bins, minlength=n_bins)
+    mean_confidence, mean_accuracy = (
+        np.bincount(bins, weights=values, minlength=n_bins) / np.maximum(counts, 1)
+        for values in (confidence, right)
+    )
+    return np.linspace(0, 1, n_bins + 1), counts, mean_confidence, mean_accuracy
 
 
 def expected_calibration_error(
-    probabilities: NDArray[np.float64], codes: NDArray[np.int64], *, n_bins: int = 15
+    probabilities: NDArray[np.float64], codes: NDArray[np.int64], *, n_bins: int = _BINS
 ) -> float:
     """Compare confidence with accuracy, in bins of equal width.
 
@@ -38,11 +70,8 @@ def expected_calibration_error(
     >>> round(expected_calibration_error(p, np.array([1, 0])), 3)
     0.3
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == codes
-    bins = np.minimum((confidence * n_bins).astype(np.int64), n_bins - 1)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(codes))
+    _, counts, confidence, accuracy = reliability(probabilities, codes, n_bins=n_bins)
+    return float(counts @ np.abs(accuracy - confidence) / len(codes))
 
 
 def brier_score(probabilities: NDArray[np.float64], codes: NDArray[np.int64]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from superneurons.evaluate.entries import Entry
 from superneurons.evaluate.logit_answers import best_lens_layer, logit_answers
 from superneurons.evaluate.pool import Part, Pool
 from superneurons.evaluate.rivals import BaseTask, majority_labels, text_only_labels
+from superneurons.probes.registry import make_read_out
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.form import Form
 from superneurons.task.labels import DataWarning
@@ -87,6 +88,11 @@ class Contest:
     def test(self) -> list[Record]:
         """The test records, in the order of the parts."""
         return [self.records[index] for part in self.parts for index in part.test]
+
+    @property
+    def probed(self) -> NDArray[np.int64]:
+        """What a user's classifier is fitted on: the only training part, or all records."""
+        return self.parts[0].train if len(self.parts) == 1 else np.arange(len(self.records))
 
     @property
     def native(self) -> Form:
@@ -174,27 +180,57 @@ class Contest:
         pool, crossed, found = self.pool(entry), len(self.parts) > 1, []
         for part in self.parts:
             fitted = self._classifier(entry, pool, part.train, again=crossed)
-            rows = pool.rows(part.test)
-            test = self._take(part.test)
-            predictions = fitted.answer_captured(test, pool.at(entry.site, rows))
-            found.append(
-                Answers(
-                    [prediction.label for prediction in predictions],
-                    self._shares([p.probabilities for p in predictions], test),
-                )
-            )
+            found.append(self._given(fitted, entry, part))
         if crossed:
-            fitted = self._classifier(entry, pool, np.arange(len(self.records)))
+            fitted = self._classifier(entry, pool, self.probed)
         return Fitted(entry, fitted, joined_answers(found))
 
+    def up_to(self, entry: Entry, layer: int) -> Answers:
+        """Let an entry answer that reads the first layers of its site only, and all of these.
+
+        Parameters
+        ----------
+        entry
+            It is fitted on each part as by :meth:`fit`.
+        layer
+            The last that it may read, from 1.
+
+        Raises
+        ------
+        DataError
+            When it can't learn these records.
+        """
+        pool, params = self.pool(entry), dict(entry.params)
+        if "tolerance" in make_read_out(entry.read_out).get_params():
+            params["tolerance"] = None
+        within, found = replace(entry, params=params), []
+        for part in self.parts:
+            fitted = self._classifier(within, pool, part.train, again=True, max_layer=layer)
+            found.append(self._given(fitted, within, part))
+        return joined_answers(found)
+
+    def _given(self, fitted: SuperNeuronClassifier, entry: Entry, part: Part) -> Answers:
+        pool, test = self.pool(entry), self._take(part.test)
+        captured = pool.at(entry.site, pool.rows(part.test))
+        predictions = fitted.answer_captured(test, captured)
+        labels = [prediction.label for prediction in predictions]
+        return Answers(labels, self._shares([p.probabilities for p in predictions], test))
+
     def _classifier(
-        self, entry: Entry, pool: Pool, train: NDArray[np.int64], *, again: bool = False
+        self,
+        entry: Entry,
+        pool: Pool,
+        train: NDArray[np.int64],
+        *,
+        again: bool = False,
+        max_layer: int | None = None,
     ) -> SuperNeuronClassifier:
         rows = pool.balanced_rows(train, self.seed)
         classifier = SuperNeuronClassifier(
             self.vlm, read_out=entry.read_out, read_out_params=dict(entry.params) or None,
             site=entry.site.kind, position=entry.site.position, random_state=self.seed,
             prompt_order=self.prompt.order, prompt_template=self.prompt.template,
+            max_layer=max_layer,
         )  # fmt: skip
         with warnings.catch_warnings():
             if entry.site.sees_only_pictures or again:

@@ -190,7 +190,9 @@ def _rival_rows(vlm: VLM, passes: Passes, timings: Mapping[str, Timing], seed: i
     prefill = timings[FIRST_TOKEN]
     if passes.probe_logits is None or passes.test_logits is None:
         return [*rows, row(FIRST_TOKEN, None, prefill, base.why_not)]
-    calibrated = base.calibrated(passes.probe, passes.probe_logits, passes.test, passes.test_logits)
+    calibrated = base.calibrated(
+        passes.calibrating, passes.probe_logits, passes.test, passes.test_logits
+    )
     return [
         *rows,
         row(FIRST_TOKEN, base.raw(passes.test, passes.test_logits), prefill),

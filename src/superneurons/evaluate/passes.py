@@ -46,6 +46,8 @@ class Passes:
         Activations of all layers for the probing set, and for what the test records ask.
     base
         How the base model itself is asked.
+    calibrating
+        The records of ``probe`` that ``probe_logits`` are of.
     probe_logits, test_logits
         First-token logits of the labels; ``None`` where the first token can't tell them apart.
     generated
@@ -59,6 +61,7 @@ class Passes:
     captured: Captured
     captured_test: Captured
     base: BaseTask
+    calibrating: Sequence[Record]
     probe_logits: NDArray[np.float32] | None
     test_logits: NDArray[np.float32] | None
     generated: list[str] | None
@@ -100,6 +103,8 @@ def run_passes(
             vlm, asked(test, probing), batch_size=batch_size, words=words, progress=told
         )
     probe_logits = test_logits = None
+    # A balanced probing set leaves some of them out.
+    calibrating = probe if words is None else probing.records
     if words is not None:
         probe_logits, test_logits = logits_of(captured), logits_of(captured_test)
     elif base.words is not None:
@@ -113,5 +118,6 @@ def run_passes(
                 vlm, base, test, probing.labels, batch_size=batch_size, progress=told
             )
     return Passes(
-        probe, test, probing, captured, captured_test, base, probe_logits, test_logits, generated
-    )
+        probe, test, probing, captured, captured_test, base, calibrating, probe_logits,
+        test_logits, generated,
+    )  # fmt: skip

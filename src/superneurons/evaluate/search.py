@@ -210,10 +210,14 @@ def _rows(
     rows = []
     for name, answers in given.items():
         chosen = name == CHOSEN
+        scores = score_records(
+            held, answers.labels, labels=labels, seed=seed,
+            probabilities=answers.probabilities if chosen else None,
+        )  # fmt: skip
         rows.append(
             Row(
-                name, score_records(held, answers.labels, labels=labels, seed=seed),
-                runs.get(name), len(classifier.neurons_) if chosen else None, clock.get(name),
+                name, scores, runs.get(name), len(classifier.neurons_) if chosen else None,
+                clock.get(name),
                 lead=None if chosen else _lead(held, given[CHOSEN], answers, labels, seed),
                 answers=answers,
             )
