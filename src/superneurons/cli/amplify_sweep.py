@@ -22,46 +22,50 @@ _Number = TypeVar("_Number", int, float)
 
 _Sweep: TypeAlias = Annotated[Path, typer.Argument(help="Directory that `amplify sweep` wrote.")]
 _Markdown: TypeAlias = Annotated[bool, typer.Option("--markdown", help="Print Markdown.")]
+_Out: TypeAlias = Annotated[
+    Path, typer.Option("--out", "-o", help="Directory for results; an earlier one goes on.")
+]
+_Names: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Embedded tasks such as addition,similes; all twelve by default.", show_default=False
+    ),
+]
+_Prompts: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Tasks of one's own: JSON Lines with task, field, prompt, target, control."),
+]
+_Sentiment: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Add sentences of a file as of SST-2: sentence, tab, 0 or 1.")
+]
+_Most: TypeAlias = Annotated[
+    int, typer.Option(min=4, help="With --sentiment: take no more than so many sentences.")
+]
+_Layers: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Such as 3,8,13; by default six, evenly over the model.", show_default=False),
+]
+_Counts: TypeAlias = Annotated[str, typer.Option(help="Numbers of neurons.")]
+_Multipliers: TypeAlias = Annotated[str, typer.Option(help="What they are multiplied by.")]
+_Draws: TypeAlias = Annotated[int, typer.Option(min=1, help="Sets of random neurons per layer.")]
+_Scoring: TypeAlias = Annotated[
+    Literal["difference", "standardised", "magnitude"],
+    typer.Option(help="What makes a neuron the task's."),
+]
 
 
 def sweep(
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Directory for results; an earlier one goes on.")
-    ],
+    out: _Out,
     model: options.Model = "demo",
-    tasks: Annotated[
-        str | None,
-        typer.Option(
-            help="Embedded tasks such as addition,similes; all twelve by default.",
-            show_default=False,
-        ),
-    ] = None,
-    prompts: Annotated[
-        Path | None,
-        typer.Option(
-            help="Tasks of one's own: JSON Lines with task, field, prompt, target, control."
-        ),
-    ] = None,
-    sentiment: Annotated[
-        Path | None,
-        typer.Option(help="Add sentences of a file as of SST-2: sentence, tab, 0 or 1."),
-    ] = None,
-    most: Annotated[
-        int, typer.Option(min=4, help="With --sentiment: take no more than so many sentences.")
-    ] = 200,
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            help="Such as 3,8,13; by default six, evenly over the model.", show_default=False
-        ),
-    ] = None,
-    counts: Annotated[str, typer.Option(help="Numbers of neurons.")] = "20,100",
-    multipliers: Annotated[str, typer.Option(help="What they are multiplied by.")] = "1.5,2,4",
-    draws: Annotated[int, typer.Option(min=1, help="Sets of random neurons per layer.")] = 2,
-    scoring: Annotated[
-        Literal["difference", "standardised", "magnitude"],
-        typer.Option(help="What makes a neuron the task's."),
-    ] = "difference",
+    tasks: _Names = None,
+    prompts: _Prompts = None,
+    sentiment: _Sentiment = None,
+    most: _Most = 200,
+    layers: _Layers = None,
+    counts: _Counts = "20,100",
+    multipliers: _Multipliers = "1.5,2,4",
+    draws: _Draws = 2,
+    scoring: _Scoring = "difference",
     seed: options.Seed = 0,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
