@@ -266,6 +266,30 @@ def many_answers_run() -> Run:
     )  # fmt: skip
 
 
+def few_run() -> Run:
+    """Few records: wide intervals, bins of two answers, three curves, and all answers right."""
+    known, wide = selection(30, 576, 1000, deepest=2), 0.09
+    shown = tuple(
+        replace(c, n=80, intervals=tuple(interval(v, wide) for v in c.balanced_accuracy))
+        for c in curves(3)
+    )
+    points = tuple(
+        replace(p, interval=interval(p.balanced_accuracy, wide), ms_range=(p.ms * 0.6, p.ms * 1.5))
+        for p in tradeoffs()
+    )
+    sure = tuple(
+        Bin(0.66 + k / 15, 0.73 + k / 15, n, 0.7 + k / 15, 1.0)
+        for k, n in enumerate((2, 5, 29, 42))
+    )
+    told = comparison(choice="vision-only logistic probe")
+    told["rows"][-1] = _row("vision-only logistic probe", 1.0, 0, 768, 19.0, 0.51)
+    return full_run(
+        comparison=told, curves=shown, tradeoffs=points, bins=sure, ece=0.136,
+        selection=replace(known, n=160), agreement=Agreement(42, 38, 0, 0),
+        confusion=Confusion(("no", "yes"), ((40, 0), (0, 40)), (), (), ()),
+    )  # fmt: skip
+
+
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202egnp.\x00\ud800"
 """Markup, quotes, a control that turns the direction of what follows, and half a character."""
 

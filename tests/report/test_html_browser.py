@@ -20,6 +20,7 @@ _FIGURES = (
 _RUNS = {
     "full": runs.full_run, "sparse": runs.sparse_run, "fitted": runs.fitted_run,
     "searched": runs.searched_run, "many": runs.many_answers_run, "hostile": runs.hostile_run,
+    "few": runs.few_run,
 }  # fmt: skip
 
 
@@ -76,17 +77,18 @@ def test_every_figure_is_drawn_within_the_window(
 
 
 @pytest.mark.parametrize("size", [_DESK, _TELEPHONE], ids=["desk", "telephone"])
-@pytest.mark.parametrize("name", ["full", "searched", "many", "fitted"])
-def test_words_in_figures_are_large_enough_and_within(
+@pytest.mark.parametrize("name", ["full", "searched", "many", "fitted", "few"])
+def test_words_in_figures_are_large_enough_within_and_apart(
     browser: Any, written: dict[str, Path], name: str, size: dict[str, int]
 ) -> None:
     with opened(browser, written[name], viewport=size) as found:
         words = found.page.evaluate(_WORDS)
-        assert len(words) > 20
-        for text, height, left, right in words:
-            assert height >= 11, f"{text!r} is {height} pixels high"
-            assert left >= 0, text
-            assert right <= size["width"], text
+        assert found.page.evaluate(_COVERED) == []
+    assert len(words) > 20
+    for text, height, left, right in words:
+        assert height >= 11, f"{text!r} is {height} pixels high"
+        assert left >= 0, text
+        assert right <= size["width"], text
 
 
 _WORDS = """() => [...document.querySelectorAll("figure > div > svg text")]
@@ -96,6 +98,17 @@ _WORDS = """() => [...document.querySelectorAll("figure > div > svg text")]
     const upright = box.height > box.width && e.textContent.length > 2;
     return [e.textContent, upright ? box.width : box.height, box.left, box.right];
   })"""
+
+
+_COVERED = """() => [...document.querySelectorAll("figure > div > svg")].flatMap((svg) => {
+  const words = [...svg.querySelectorAll("text")]
+    .filter((e) => e.getClientRects().length)
+    .map((e) => [e.textContent, e.getBoundingClientRect()]);
+  return words.flatMap(([one, a], i) => words.slice(i + 1)
+    .filter(([, b]) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+      && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 5)
+    .map(([other]) => `${svg.querySelector("title").textContent}: ${one} / ${other}`));
+})"""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

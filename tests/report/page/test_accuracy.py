@@ -65,9 +65,9 @@ def test_captions_say_on_which_records() -> None:
     held_out = _page(full_run()).text("figcaption")
     assert "On 300 records that nothing was fitted on; 95 % intervals." in held_out
     assert "Dashed: the base model 51.0 %, guessing 50.0 %." in held_out
-    assert "2 of 12 ways to answer are beaten by none" in held_out
+    assert "Of 12 ways to answer, 2 are beaten by no other" in held_out
     assert "intervals on records that nothing was fitted on" in held_out
-    assert f"{OURS}: 300 answers are" in held_out
+    assert f"Answers of {OURS}. 300 answers are" in held_out
     crossed = _page(fitted_run()).text("figcaption")
     assert "On 500 records of the probing set, cross-validated; no intervals estimated." in crossed
 

@@ -67,7 +67,7 @@ def test_no_scores_at_all() -> None:
 def test_chance_is_told_below() -> None:
     page = _page(comparison())
     assert "balanced accuracy with shuffled labels 42.7 %; chance maximum 58.8 %" in page.text("p")
-    assert "By chance" not in _page(comparison() | {"null": {}}).text("p")
+    assert "Beside them" not in _page(comparison() | {"null": {}}).text("p")
 
 
 def test_values_are_sorted_in_full_precision() -> None:

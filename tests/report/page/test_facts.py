@@ -75,7 +75,7 @@ def test_the_base_model_is_its_first_token_or_else_what_it_generates() -> None:
 def test_it_stands_beside_what_it_has_to_beat() -> None:
     ways = ways_of(full_run())
     (subject,) = (way for way in ways if way.name == OURS)
-    marks = beside(ways, subject)
+    marks = beside(full_run(), ways, subject)
     assert [mark.name for mark in marks] == [OURS, BASE, "text only", "majority class"]
     assert [mark.look for mark in marks] == ["ours", "base", "rest", "rest"]
 
@@ -83,10 +83,19 @@ def test_it_stands_beside_what_it_has_to_beat() -> None:
 def test_where_the_base_model_is_enough_neurons_stand_beside_it() -> None:
     ways = ways_of(full_run())
     (subject,) = (way for way in ways if way.name == BASE)
-    names = [mark.name for mark in beside(ways, subject)]
+    names = [mark.name for mark in beside(full_run(), ways, subject)]
     assert names == [BASE, OURS, "text only", "majority class"]
 
 
-@pytest.mark.parametrize(("subject", "told"), [("", ""), ("SAVs", "SAVs: ")])
+def test_what_chose_the_neurons_of_the_map_stands_beside_another_subject() -> None:
+    ways = ways_of(full_run())
+    (subject,) = (way for way in ways if way.name == "vision-only logistic probe")
+    assert subject.neurons, "it reads some, too"
+    names = [mark.name for mark in beside(full_run(), ways, subject)]
+    assert names == [subject.name, BASE, OURS, "text only", "majority class"]
+    assert OURS not in [m.name for m in beside(full_run(selection=None), ways, subject)]
+
+
+@pytest.mark.parametrize(("subject", "told"), [("", ""), ("SAVs", "Answers of SAVs. ")])
 def test_a_caption_says_whose_answers(subject: str, told: str) -> None:
     assert answers_of(sparse_run(subject=subject)) == told

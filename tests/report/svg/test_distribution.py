@@ -72,3 +72,15 @@ def test_chance_alone_can_be_better_than_all_neurons() -> None:
 def test_scores_that_are_all_the_same_are_drawn() -> None:
     known = replace(_KNOWN, scores=np.full((2, 3), 0.5, dtype=np.float32), null_maxima=())
     drawn(draw_distribution(replace(known, chosen=()), 448, "chance"))
+
+
+@pytest.mark.parametrize("n", [20, 160, 500, 5000])
+def test_scores_that_can_occur_are_spread_evenly_over_the_bars(n: int) -> None:
+    values = (np.arange(n // 2, n + 1) / n).astype(np.float32)
+    known = replace(_KNOWN, scores=values[None], chosen=(), null_maxima=(), n=n)
+    found = drawn(draw_distribution(known, 448, "chance"))
+    bars = ["".join(e.itertext()).split(": ")[1] for e in found.of_class("bar", "rest")]
+    counts = [int(told.split()[0].replace(",", "")) for told in bars]
+    assert sum(counts) == len(values)
+    assert max(counts[:-1], default=1) - min(counts[:-1], default=1) <= 1
+    assert len(counts) <= 62

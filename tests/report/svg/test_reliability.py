@@ -65,3 +65,14 @@ def test_confidences_below_a_half_are_on_the_scale() -> None:
 
 def test_no_answers_at_all() -> None:
     assert reliability_alt((Bin(0, 1, 0, 0, 0),), None).finding == "No answers."
+
+
+def test_intervals_of_few_answers_are_drawn_to_their_ends() -> None:
+    parts = (Bin(0.8, 0.9, 2, 0.85, 1.0), Bin(0.9, 1.0, 50, 0.95, 0.96))
+    found = drawn(draw_reliability(parts, None, 448, "r"))
+    low = wilson(2, 2)[0]
+    dot, whisker = found.of_class("dot")[0], found.of_class("whisker")[0]
+    other = found.of_class("dot")[1]
+    per_share = (number(other, "cy") - number(dot, "cy")) / 0.04
+    tall = number(whisker, "y1") - number(whisker, "y2")
+    assert tall == pytest.approx((1 - low) * per_share, rel=0.02)

@@ -11,6 +11,7 @@ from superneurons.report.svg.words import (
     percent,
     short,
     significant,
+    unbroken,
     with_ends,
 )
 
@@ -54,3 +55,7 @@ def test_what_is_cut_is_no_longer_than_asked_and_shows_it(words: str, most: int)
 
 def test_the_end_of_a_path_is_kept() -> None:
     assert middle_cut("/a/very/long/way/to/scene-17.png", 16).endswith("scene-17.png"[-11:])
+
+
+def test_percent_signs_stay_with_their_numbers_and_nothing_else_changes() -> None:
+    assert unbroken("a b, 95 %: 3 % c") == f"a b, 95{_SPACE}%: 3{_SPACE}% c"

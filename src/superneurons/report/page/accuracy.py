@@ -91,9 +91,10 @@ def _dashed(levels: Levels) -> str:
 def _front(run: Run) -> Markup | None:
     if not run.tradeoffs:
         return None
+    front = len(front_of(run.tradeoffs))
     caption = (
-        f"{len(front_of(run.tradeoffs))} of {count(len(run.tradeoffs), 'way')} to answer are "
-        "beaten by none at both accuracy and time; the line joins them. Vertical bars: 95 % "
+        f"Of {count(len(run.tradeoffs), 'way')} to answer, {count(front, 'is', 'are')} beaten by "
+        "no other at both accuracy and time; the line joins them. Vertical bars: 95 % "
         f"intervals{_scored_on(run.tradeoffs)}; horizontal ones: quartiles of the time of one "
         "record. All values are in the table below."
     )
@@ -115,8 +116,8 @@ def _reliability(run: Run) -> Markup | None:
         return None
     caption = (
         f"{answers_of(run)}{reliability_alt(run.bins, run.ece).finding} Bars through points: "
-        "Wilson 95 % intervals; below: answers in each bin. On the dashed line answers are right "
-        "as often as they are sure."
+        "Wilson 95 % intervals; below: answers in each bin. Above the dashed line answers "
+        "are right more often than sure, below it they are surer than right."
     )
     return figure(
         "reliability",

@@ -145,7 +145,7 @@ def _chance(run: Run) -> Iterator[Markup]:
         told = "; ".join(
             f"{name.replace('_', ' ')} {percent(value)}" for name, value in null.items()
         )
-        yield tag("p", "By chance alone: ", told, ".", class_="caption")
+        yield tag("p", "Beside them: ", told, ".", class_="caption")
 
 
 def _notes(ways: Sequence[Way]) -> Iterator[Markup]:

@@ -115,7 +115,7 @@ def subject_of(run: Run, ways: Sequence[Way]) -> Way | None:
 
 def answers_of(run: Run) -> str:
     """Say whose answers were kept, as the beginning of a caption."""
-    return f"{run.subject}: " if run.subject else ""
+    return f"Answers of {run.subject}. " if run.subject else ""
 
 
 def base_of(ways: Sequence[Way]) -> Way | None:
@@ -124,12 +124,12 @@ def base_of(ways: Sequence[Way]) -> Way | None:
     return scored.get(FIRST_TOKEN) or scored.get(GENERATE)
 
 
-def beside(ways: Sequence[Way], subject: Way) -> tuple[Mark, ...]:
-    """Return what a report is about, and what it has to beat; neurons too, if it isn't they."""
+def beside(run: Run, ways: Sequence[Way], subject: Way) -> tuple[Mark, ...]:
+    """Return what a report is about, the neurons of the map if they are others, and all rivals."""
     base = base_of(ways)
     rivals = [base] if base is not None else []
-    if not subject.neurons:
-        rivals += [way for way in ways if way.neurons and _SHUFFLED not in way.name][:1]
+    if run.selection is not None:
+        rivals += [way for way in ways if way.name == run.selection.read_out]
     rivals += [way for name in _BLIND for way in ways if way.name == name]
     shown = [subject, *(way for way in rivals if way.name != subject.name)]
     looks = {subject.name: "ours"} | ({base.name: "base"} if base else {})

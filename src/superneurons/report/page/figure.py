@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from superneurons.report.svg.markup import Markup, tag
+from superneurons.report.svg.words import unbroken
 
 __all__ = ["FULL", "HALF", "NARROW", "WIDE", "Draw", "figure"]
 
@@ -36,6 +37,6 @@ def figure(name: str, draw: Draw, caption: str, width: float) -> Markup:
         "figure",
         tag("div", draw(width, name), class_="for-wide"),
         tag("div", draw(NARROW, f"{name}-narrow"), class_="for-narrow"),
-        tag("figcaption", caption),
+        tag("figcaption", unbroken(caption)),
         id=f"figure-{name}",
     )

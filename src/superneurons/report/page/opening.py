@@ -11,7 +11,7 @@ from superneurons.report.page.figure import HALF, figure
 from superneurons.report.run import Run
 from superneurons.report.svg.markup import Markup, joined, tag
 from superneurons.report.svg.strip import draw_beside
-from superneurons.report.svg.words import count, ends, percent, significant
+from superneurons.report.svg.words import count, ends, percent, significant, unbroken
 
 __all__ = ["Tile", "opening", "tiles_of"]
 
@@ -42,7 +42,7 @@ def opening(run: Run) -> Markup:
     subject = subject_of(run, ways)
     tiles = [_tile(tile) for tile in tiles_of(run)]
     left = [_advice(run), tag("ul", *tiles, class_="tiles") if tiles else joined(), *_notes(run)]
-    right = [] if subject is None else [_beside(ways, subject)]
+    right = [] if subject is None else [_beside(run, ways, subject)]
     return tag(
         "header",
         tag("p", _origin(run), class_="origin"),
@@ -75,7 +75,7 @@ def _question(run: Run) -> Iterator[Markup]:
 def _advice(run: Run) -> Markup:
     advice = (run.comparison or {}).get("recommendation") or {}
     if sentence := advice.get("sentence"):
-        return tag("p", sentence.replace(" %", "\N{NO-BREAK SPACE}%"), class_="advice")
+        return tag("p", unbroken(sentence), class_="advice")
     for point in run.tradeoffs:
         if point.chosen:
             how = "" if point.held_out else ", cross-validated"
@@ -84,7 +84,7 @@ def _advice(run: Run) -> Markup:
                 f"{percent(point.balanced_accuracy)} (95 %: {ends(point.interval)}{how}) in "
                 f"{significant(point.ms)} ms."
             )
-            return tag("p", told, class_="advice")
+            return tag("p", unbroken(told), class_="advice")
     return tag(
         "p",
         "Nothing is recommended: this run didn't compare what else could answer. ",
@@ -104,12 +104,12 @@ def _tile(tile: Tile) -> Markup:
         "li",
         tag("strong", tile.value, " ", tag("small", tile.unit)),
         tag("span", tile.name, class_="what"),
-        tag("span", tile.told, class_="told"),
+        tag("span", unbroken(tile.told), class_="told"),
     )
 
 
-def _beside(ways: Sequence[Way], subject: Way) -> Markup:
-    marks = beside(ways, subject)
+def _beside(run: Run, ways: Sequence[Way], subject: Way) -> Markup:
+    marks = beside(run, ways, subject)
     n = f", on {count(subject.n, 'record')} that nothing was fitted on" if subject.n else ""
     caption = f"Balanced accuracy with its 95 % interval{n}."
     return figure("beside", lambda width, name: draw_beside(marks, width, name), caption, HALF)

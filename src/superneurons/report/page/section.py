@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from superneurons.report.svg.markup import Markup, joined, tag
+from superneurons.report.svg.words import unbroken
 
 __all__ = ["Section", "contents", "placed_section", "row"]
 
@@ -38,7 +39,7 @@ def row(*parts: str, look: str = "") -> Markup:
 
 def placed_section(section: Section) -> Markup:
     """Return a section with its heading."""
-    finding = tag("p", section.finding, class_="finding") if section.finding else joined()
+    finding = tag("p", unbroken(section.finding), class_="finding") if section.finding else joined()
     return tag(
         "section",
         tag("h2", section.title, id=f"{section.name}-heading"),

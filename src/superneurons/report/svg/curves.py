@@ -17,9 +17,10 @@ from superneurons.report.svg.words import percent, with_ends
 __all__ = ["MOST_TOGETHER", "Levels", "curves_alt", "draw_curves"]
 
 MOST_TOGETHER = 3
-"""Curves that one panel holds; of more, each has a panel of its own, above the others in grey."""
+"""Curves that one wide panel holds; else each has its own, above the others in grey."""
 
 _LOOKS = ("ours", "second", "third")
+_WIDE = 500.0
 _LOGARITHMIC_FROM = 8
 
 
@@ -74,12 +75,12 @@ def draw_curves(curves: Sequence[Curve], levels: Levels, width: float, name: str
         Unique on the page.
     """
     alt = curves_alt(curves, levels)
-    if len(curves) <= MOST_TOGETHER:
-        box = Box(40, 34, width - (20 if width < 500 else 190), 296)
+    if len(curves) <= (MOST_TOGETHER if width >= _WIDE else 1):
+        box = Box(40, 34, width - (20 if width < _WIDE else 190), 296)
         axes = _axes(curves, levels, box)
         marks = [_frame(axes, levels), *_dodged(curves, axes), _names(curves, axes, width)]
         return drawing(name, width, box.bottom + 40, alt, *marks)
-    across_ = 3 if width >= 500 and len(curves) != 4 else 2
+    across_ = 3 if width >= _WIDE and len(curves) != 4 else 2
     wide, tall, marks = width / across_, 190.0, []
     for number, curve in enumerate(curves):
         row, column = divmod(number, across_)
@@ -105,7 +106,7 @@ def _axes(curves: Sequence[Curve], levels: Levels, box: Box) -> _Axes:
     low, high = rounded_out(values)
     layers = sorted({layer for curve in curves for layer in curve.layers})
     log = layers[-1] >= _LOGARITHMIC_FROM and layers[0] > 0
-    room = 12.0 if len(curves) <= MOST_TOGETHER else 6.0
+    room = 12.0 if box.width > 200 else 6.0
     x = Scale(layers[0], layers[-1], box.left + room, box.right - room, log=log)
     return _Axes(x, Scale(low, high, box.bottom, box.top), box, _shown(layers, x))
 
@@ -171,25 +172,17 @@ def _interval(curve: Curve, number: int) -> tuple[float, float] | None:
 
 
 def _names(curves: Sequence[Curve], axes: _Axes, width: float) -> Markup:
-    """Write each curve's name at its end, or above the panel where there is no room for that."""
+    """Write each curve's name at its end, or that of a single one above a narrow panel."""
     room = width - axes.box.right - 12
-    if room < 100:
-        return _names_above(curves, axes, width)
+    if width < _WIDE:
+        name = fitting(curves[0].read_out, width - 160)
+        return text(width, 22, name, "note end ours", hint=curves[0].read_out)
     wanted = [axes.y(curve.balanced_accuracy[-1]) for curve in curves]
     feet = apart(wanted, 16, axes.box.top + 4, axes.box.bottom - 6)
     marks = []
     for curve, y, look in zip(curves, feet, _LOOKS, strict=False):
         words = fitting(curve.read_out, room)
         marks.append(text(axes.box.right + 8, y + 4, words, f"note {look}", hint=curve.read_out))
-    return joined(*marks)
-
-
-def _names_above(curves: Sequence[Curve], axes: _Axes, width: float) -> Markup:
-    marks = []
-    for number, (curve, look) in enumerate(zip(curves, _LOOKS, strict=False)):
-        words = fitting(curve.read_out, width / 2 - 8)
-        y = axes.box.bottom - 12 - 16 * (len(curves) - 1 - number)
-        marks.append(text(axes.box.right, y, words, f"note end {look}", hint=curve.read_out))
     return joined(*marks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,7 @@ def draw_distribution(selection: Selection, width: float, name: str) -> Markup:
     """
     box = Box(44, 34, width - 14, 248)
     scale = _scale(selection, box)
-    edges = np.linspace(scale.low, scale.high, _BARS + 1)
+    edges = _edges(selection, scale)
     marks = [_bars(selection, edges, scale, box)]
     foot = box
     if selection.null_maxima:
@@ -90,6 +91,17 @@ def draw_distribution(selection: Selection, width: float, name: str) -> Markup:
         _lines(selection, scale, box, foot),
     ]
     return drawing(name, width, foot.bottom + 38, distribution_alt(selection), *marks)
+
+
+def _edges(selection: Selection, scale: Scale) -> NDArray[np.float64]:
+    """Return the ends of bars that hold equally many possible scores each.
+
+    Of n questions scores are multiples of about 1/n: narrower bars would show gaps of no meaning.
+    """
+    step = 1 / max(2, selection.n)
+    wide = step * math.ceil((scale.high - scale.low) / _BARS / step)
+    first = scale.low - step / 2
+    return np.append(np.arange(first, scale.high, wide), scale.high + wide)
 
 
 def _scale(selection: Selection, box: Box) -> Scale:
@@ -135,8 +147,9 @@ def _shuffles(selection: Selection, edges: NDArray[np.float64], scale: Scale, bo
 
 def _lines(selection: Selection, scale: Scale, box: Box, foot: Box) -> Markup:
     chance, best = chance_of(selection), float(selection.scores.max())
-    marks = [text(scale(best), box.bottom - 30, f"best {percent(best)}", "note strong end")]
-    marks.append(line(scale(best), box.bottom - 26, scale(best), box.bottom - 12, "leader"))
+    place, top = scale(best), box.top + 44
+    marks = [text(place, top - 6, f"best {percent(best)}", "note strong end")]
+    marks.append(line(place, top, place, box.bottom - 24, "leader"))
     if chance.maximum is not None:
         place = scale(chance.maximum)
         words = f"chance maximum {percent(chance.maximum)}"

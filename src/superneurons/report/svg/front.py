@@ -11,11 +11,11 @@ from superneurons.report.svg.canvas import Alt, Box, circle, drawing, line, path
 from superneurons.report.svg.labels import Label, placed
 from superneurons.report.svg.markup import Markup, joined
 from superneurons.report.svg.scale import Scale, logarithmic, rounded_out
-from superneurons.report.svg.words import percent, short, significant, with_ends
+from superneurons.report.svg.words import count, percent, short, significant, with_ends
 
 __all__ = ["CROWDED", "draw_front", "front_alt", "front_of"]
 
-CROWDED = 16
+CROWDED = 24
 """Of more points only the chosen one has its name, and those on the front their exit layer."""
 
 
@@ -37,8 +37,8 @@ def front_alt(tradeoffs: Sequence[Tradeoff]) -> Alt:
     chosen = [point for point in tradeoffs if point.chosen]
     recommended = f" Recommended: {_told(chosen[0])}." if chosen else ""
     finding = (
-        f"Of {len(tradeoffs)} ways to answer, {len(told)} are beaten by no other at both accuracy "
-        f"and time: {'; '.join(told)}.{recommended}"
+        f"Of {count(len(tradeoffs), 'way')} to answer, {count(len(told), 'is', 'are')} beaten by "
+        f"no other at both accuracy and time: {'; '.join(told)}.{recommended}"
     )
     return Alt("Balanced accuracy against milliseconds per record", finding)
 
@@ -67,7 +67,14 @@ def draw_front(tradeoffs: Sequence[Tradeoff], width: float, name: str) -> Markup
     front = front_of(tradeoffs)
     marks = [
         up(y, box, "balanced accuracy, %"),
-        across(x, box, "milliseconds per record (logarithmic)", ticks=_ticks(x), grid=True),
+        across(
+            x,
+            box,
+            "milliseconds per record (logarithmic)",
+            ticks=_ticks(x),
+            write=_whole,
+            grid=True,
+        ),
         path(_stairs(front, x, y), "stairs"),
         *(_point(p, x, y, _look(p, front)) for p in _drawn_last(tradeoffs, front)),
         *_names(tradeoffs, front, x, y, box),
@@ -78,6 +85,10 @@ def draw_front(tradeoffs: Sequence[Tradeoff], width: float, name: str) -> Markup
 def _drawn_last(tradeoffs: Sequence[Tradeoff], front: Sequence[Tradeoff]) -> list[Tradeoff]:
     """Return them so that what matters most is drawn above the others."""
     return sorted(tradeoffs, key=lambda point: (point.chosen, point in front))
+
+
+def _whole(value: float) -> str:
+    return f"{value:,g}"
 
 
 def _ticks(x: Scale) -> tuple[float, ...]:

@@ -174,6 +174,5 @@ def _chosen_per_layer(selection: Selection, box: Box, down: Scale, width: float)
         y = (down(last) + down(last + 1)) / 2
         # Over the map it is drawn for dark colours, whatever the theme.
         marks.append(line(box.left, y, box.right, y, "exit over"))
-        marks.append(line(box.right, y, width, y, "exit"))
-        marks.append(text(width, y + 13, "exit", "name end strong"))
+        marks.append(text(start, y + 15, "exit", "name strong"))
     return joined(*marks)

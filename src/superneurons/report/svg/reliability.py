@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 from superneurons.evaluate.intervals import wilson
 from superneurons.report.run import Bin
@@ -52,22 +53,25 @@ def draw_reliability(bins: Sequence[Bin], ece: float | None, width: float, name:
     box = Box(40, 34, width - 16, 256)
     filled = [part for part in bins if part.n]
     shown = [(part, _interval(part)) for part in filled]
-    low = min([part.low for part in bins] + [part.accuracy for part in filled])
-    low = 0.1 * int(10 * low + 1e-9)
-    x, y = Scale(low, 1, box.left, box.right - 8), Scale(low, 1, box.bottom, box.top)
+    x = Scale(_below(part.low for part in bins), 1, box.left, box.right - 8)
+    least = _below([low for _, (low, _) in shown] + [x.low])
+    y, start = Scale(least, 1, box.bottom, box.top), max(x.low, least)
     foot = Box(box.left, 272, box.right - 8, 316)
     marks = [
         up(y, box, "right, %"),
-        path([(x(low), y(low)), (x(1), y(1))], "ideal"),
+        path([(x(start), y(start)), (x(1), y(1))], "ideal"),
         *_points(shown, x, y),
         _counts(bins, x, foot),
         across(x, foot, "confidence, %", write=in_percent),
-        text(x(low) + 10, box.top + 12, "right more often than sure", "note"),
-        text(box.right - 12, box.bottom - 10, "surer than right", "note end"),
     ]
     if ece is not None:
-        marks.append(text(x(low) + 10, box.top + 30, f"ECE {percent(ece)}", "note strong"))
+        marks.append(text(x(1), 22, f"ECE {percent(ece)}", "note strong end"))
     return drawing(name, width, foot.bottom + 38, reliability_alt(bins, ece), *marks)
+
+
+def _below(values: Iterable[float]) -> float:
+    """Return the least of them or the next tenth below."""
+    return math.floor(10 * min(values) + 1e-9) / 10
 
 
 def _interval(part: Bin) -> tuple[float, float]:

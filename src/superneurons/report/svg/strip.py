@@ -65,7 +65,7 @@ def draw_beside(marks: Sequence[Mark], width: float, name: str) -> Markup:
     """
     # The first name is bold, so wider than what is guessed.
     longest = min(1.08 * max(width_of(mark.name) for mark in marks) + 12, width * 0.56)
-    box = Box(longest, 26, width - 52, 26 + _ROW * len(marks))
+    box = Box(longest, 26, width - 62, 26 + _ROW * len(marks))
     scale = Scale(*shared_ends(marks), box.left, box.right)
     ticks = scale.ticks(max(2, int(box.width // 40)))
     drawn = [across(scale, box, "", ticks=ticks, write=in_percent, grid=True)]

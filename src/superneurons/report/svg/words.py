@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from superneurons.report.run import Interval
 
-__all__ = ["count", "ends", "middle_cut", "percent", "short", "significant", "with_ends"]
+__all__ = [
+    "count",
+    "ends",
+    "middle_cut",
+    "percent",
+    "short",
+    "significant",
+    "unbroken",
+    "with_ends",
+]
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -82,3 +91,14 @@ def middle_cut(text: str, most: int) -> str:
         return text
     head = most // 4
     return f"{text[:head]}…{text[len(text) - (most - head - 1) :]}"
+
+
+def unbroken(text: str) -> str:
+    r"""Keep percent signs on the line of their numbers.
+
+    Examples
+    --------
+    >>> unbroken("at 95 %").split(" ")
+    ['at', '95\xa0%']
+    """
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
