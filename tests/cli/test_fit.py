@@ -299,8 +299,9 @@ def test_a_killed_fit_goes_on_and_ends_with_the_same_bytes(
         process.wait()
     if not (tmp_path / "cut").exists():
         subprocess.run(command(tmp_path / "cut"), check=True, capture_output=True)
-    for file in (tmp_path / "whole").iterdir():
-        assert (tmp_path / "cut" / file.name).read_bytes() == file.read_bytes()
+    for name in ("README.md", "classifier.safetensors", "config.json"):
+        content = (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "cut" / name).read_bytes() == content
     assert not kept.exists()
 
 

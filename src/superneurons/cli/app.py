@@ -22,6 +22,7 @@ from superneurons.cli import (
     inspect,
     layers,
     predict,
+    report,
     search,
     tasks,
     verify,
@@ -46,6 +47,7 @@ app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
 app.command("search")(search.search)
 app.command("cascade")(cascade.cascade)
+app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)
 app.command("doctor")(doctor.doctor)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from superneurons.cli import options
 from superneurons.cli.data import check_parts, task_or_data
 from superneurons.cli.output import print_json, quiet, step
+from superneurons.cli.report import check_kept, keep, origin_of
 
 __all__ = ["compare"]
 
@@ -20,6 +22,19 @@ _KEYS = (
     "paper-generated"
 )
 
+_Folds: TypeAlias = Annotated[
+    int,
+    typer.Option(min=2, help="Parts that --data is cut into by picture, where there is no --test."),
+]
+_ReadOuts: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--read-out", "-r", help=f"Only this one; may be repeated. One of: {_KEYS}."),
+]
+
+_Generate: TypeAlias = Annotated[
+    bool, typer.Option(help="Let the base model also generate its answers.")
+]
+
 
 def compare(
     data: options.OtherData = None,
@@ -30,23 +45,17 @@ def compare(
     n_probe: options.NProbe = 300,
     n_test: options.NTest = 300,
     sprites: options.Sprites = "seen",
-    folds: Annotated[
-        int,
-        typer.Option(
-            min=2, help="Parts that --data is cut into by picture, where there is no --test."
-        ),
-    ] = 5,
-    read_out: Annotated[
-        list[str] | None,
-        typer.Option("--read-out", "-r", help=f"Only this one; may be repeated. One of: {_KEYS}."),
-    ] = None,
+    folds: _Folds = 5,
+    read_out: _ReadOuts = None,
     prompt_order: options.Order = "picture-first",
     prompt_template: options.Template = None,
-    generate: Annotated[
-        bool, typer.Option(help="Let the base model also generate its answers.")
-    ] = True,
+    generate: _Generate = True,
     shuffles: Annotated[int, typer.Option(min=20, help="Label shuffles of the null.")] = 200,
     repeats: Annotated[int, typer.Option(min=0, help="Rounds of the timing; 0 for none.")] = 5,
+    out: options.KeptIn = None,
+    overwrite: options.Replace = False,
+    report: options.Report = True,
+    thumbnails: options.Thumbnails = True,
     batch_size: options.BatchSize = 8,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -64,6 +73,7 @@ def compare(
 
     quiet()
     prompt = Prompt(prompt_order, prompt_template)
+    check_kept(out, overwrite=overwrite)
     chosen_entries(read_out, many=True)
     probe, others = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
     check_parts(probe, others, folds=folds, seed=seed)
@@ -72,12 +82,23 @@ def compare(
             model, revision=revision, dtype=dtype, device=device,
             trust_remote_code=trust_remote_code,
         )  # fmt: skip
+    seen: list[Any] = []
     found = run(
         vlm, probe, others, read_outs=read_out, prompt=prompt, generate=generate, folds=folds,
         batch_size=batch_size, repeats=repeats, shuffles=shuffles, seed=seed, steps=step,
+        witness=seen.append if out is not None else None,
     )  # fmt: skip
     if as_json:
         print_json({"task": task, **found.as_dict()})
-        return
-    print(f"{task or data}, e.g. {probe[0].question!r}")
-    print_contest(found)
+    else:
+        print(f"{task or data}, e.g. {probe[0].question!r}")
+        print_contest(found)
+    if out is not None:
+        parts = (found, *seen, origin_of(task, data, thumbnails))
+        _keep(out, parts, page=report, as_json=as_json)
+
+
+def _keep(out: Path, parts: tuple[Any, ...], **how: bool) -> None:
+    from superneurons.report.gather import gather_compare
+
+    keep(out, lambda: gather_compare(*parts), **how)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from superneurons.cli import options
 from superneurons.cli.output import print_json, quiet, step
+from superneurons.cli.report import keep, origin_of
 
 __all__ = ["demo"]
 
 _DEFAULT_OUT = Path("runs")
+_CLASSIFIER = "classifier"
 
 
 def demo(
@@ -22,14 +24,14 @@ def demo(
     probe: Annotated[int, typer.Option(min=8, help="Labelled records to fit on.")] = 500,
     test: Annotated[int, typer.Option(min=8, help="Other records to score on.")] = 300,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Directory for classifier and run.json.")
+        Path | None, typer.Option("--out", "-o", help="Directory for classifier and report.")
     ] = None,
+    report: options.Kept = True,
     seed: options.Seed = 0,
     batch_size: options.BatchSize = 8,
     as_json: options.Json = False,
 ) -> None:
     """Show the whole job on the embedded model: find Super Neurons, score them, time them."""
-    from superneurons.activations.store import write_atomically
     from superneurons.cli.table import print_comparison
     from superneurons.demo.tasks import make_task
     from superneurons.evaluate.depths import compare_depths
@@ -41,21 +43,25 @@ def demo(
     others = make_task(task, n=test, split="test", seed=seed)
     with step("opening the model"):
         vlm = open_vlm("demo")
+    seen: list[Any] = []
     found, classifier = compare_depths(
         vlm, records, others, read_outs=("paper", "super-neurons"), batch_size=batch_size,
-        seed=seed, steps=step,
+        seed=seed, steps=step, witness=lambda *what: seen.extend(what),
     )  # fmt: skip
-    classifier.save_pretrained(directory / "classifier")
-    run = {"task": task, **found.as_dict()}
-    write_atomically(directory / "run.json", _json(run))
+    classifier.save_pretrained(directory / _CLASSIFIER)
     if as_json:
-        print_json(run)
+        print_json({"task": task, **found.as_dict()})
     else:
         print(f"Task: {task}, e.g. {records[0].question!r}")
         print_comparison(found)
+    if report:
+        from superneurons.report.gather import gather_demo
+
+        parts: Any = (found, classifier, *seen, origin_of(task, None))
+        keep(directory, lambda: gather_demo(*parts), as_json=as_json)
     print(
-        f"Saved {directory}/classifier and {directory}/run.json. With your own model and pictures: "
-        "superneurons fit --model <directory or hub id> --data <labelled.jsonl> --out <classifier>",
+        f"Saved {directory}/{_CLASSIFIER}. With your own model and pictures: superneurons fit "
+        "--model <directory or hub id> --data <labelled.jsonl> --out <classifier>",
         file=sys.stderr if as_json else sys.stdout,
     )
 
@@ -64,13 +70,7 @@ def _free(directory: Path, *, given: bool) -> Path:
     """Return the directory, emptied of an earlier demo where the user didn't name it."""
     from superneurons.shortcut.artefact import check_output
 
-    if directory.exists() and not given and (directory / "run.json").exists():
+    if directory.exists() and not given and (directory / _CLASSIFIER / "config.json").exists():
         shutil.rmtree(directory)
     check_output(directory)
     return directory
-
-
-def _json(run: dict[str, object]) -> bytes:
-    import json
-
-    return (json.dumps(run, indent=2, ensure_ascii=False) + "\n").encode()

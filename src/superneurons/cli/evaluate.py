@@ -10,6 +10,7 @@ import typer
 from superneurons.cli import options
 from superneurons.cli.data import check_asked, read
 from superneurons.cli.output import print_json, quiet, step
+from superneurons.cli.report import check_kept, keep, origin_of
 
 __all__ = ["evaluate"]
 
@@ -24,6 +25,10 @@ def evaluate(
     rivals: Annotated[
         bool, typer.Option(help="Also run the whole base model, to compare with.")
     ] = True,
+    out: options.KeptIn = None,
+    overwrite: options.Replace = False,
+    report: options.Report = True,
+    thumbnails: options.Thumbnails = True,
     acceleration: options.Accelerated = "auto",
     preparation: options.Prepared = "auto",
     batch_size: options.BatchSize = 8,
@@ -39,6 +44,7 @@ def evaluate(
     from superneurons.shortcut.classifier import SuperNeuronClassifier
 
     quiet()
+    check_kept(out, overwrite=overwrite)
     config = read_config(classifier)
     records = read(data, question or config["question"])
     check_asked(records, config)
@@ -51,3 +57,8 @@ def evaluate(
         print_json(found.as_dict())
     else:
         print_comparison(found)
+    if out is not None:
+        from superneurons.report.gather import gather_eval
+
+        origin = origin_of(None, data, thumbnails)
+        keep(out, lambda: gather_eval(found, fitted, origin), page=report, as_json=as_json)

@@ -11,6 +11,7 @@ import typer
 
 from superneurons.cli import options
 from superneurons.cli.output import print_json, quiet, step
+from superneurons.cli.report import keep, origin_of
 from superneurons.errors import DataError, Problem
 
 __all__ = ["fit"]
@@ -95,6 +96,7 @@ def fit(
     batch_size: options.BatchSize = 8,
     activations: _Activations = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the classifier.")] = False,
+    report: options.Kept = True,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
@@ -123,13 +125,22 @@ def fit(
         batch_size=batch_size, activations=kept, random_state=seed, dtype=dtype, device=device,
         revision=revision, trust_remote_code=trust_remote_code,
     )  # fmt: skip
+    seen: list[Any] = []
     with step("fitting") as told:
-        classifier.fit(records, progress=told)
+        classifier.fit(records, progress=told, witness=lambda *what: seen.extend(what))
     classifier.save_pretrained(out, overwrite=overwrite)
     if activations is None:
         shutil.rmtree(kept)
     summary = _summary(classifier, out)
     print_json(summary) if as_json else _print(summary)
+    if report:
+        _keep(out, (classifier, *seen, records, origin_of(None, data)), as_json=as_json)
+
+
+def _keep(out: Path, parts: tuple[Any, ...], *, as_json: bool) -> None:
+    from superneurons.report.gather import gather_fit
+
+    keep(out, lambda: gather_fit(*parts), as_json=as_json)
 
 
 def _of_paper(read_out: str, metric: str | None, aggregation: str | None) -> dict[str, str]:

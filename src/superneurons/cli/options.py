@@ -19,6 +19,8 @@ __all__ = [
     "Device",
     "Dtype",
     "Json",
+    "Kept",
+    "KeptIn",
     "Model",
     "NProbe",
     "NTest",
@@ -26,12 +28,15 @@ __all__ = [
     "OtherData",
     "Prepared",
     "Question",
+    "Replace",
+    "Report",
     "Revision",
     "Seed",
     "Sprites",
     "Task",
     "Template",
     "TestData",
+    "Thumbnails",
     "Trust",
 ]
 
@@ -134,6 +139,37 @@ Template: TypeAlias = Annotated[
         help="Ask with this text instead of the model's chat template, such as "
         "'USER: {pictures} {question} ASSISTANT:'; each of the two once.",
         show_default=False,
+    ),
+]
+KeptIn: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Keep the run here: run.json, with questions, ids and paths of some records, and "
+        "report.html, to look at.",
+        show_default=False,
+    ),
+]
+Replace: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the run that is there.")
+]
+Report: TypeAlias = Annotated[
+    bool, typer.Option("--report/--no-report", help="Draw what was found as report.html.")
+]
+Kept: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--report/--no-report",
+        help="Keep what was found beside the classifier, as run.json and report.html.",
+    ),
+]
+Thumbnails: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--thumbnails/--no-thumbnails",
+        help="Keep small copies of up to 36 pictures in run.json and report.html: of right, wrong "
+        "and unsure answers.",
     ),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]

@@ -10,11 +10,15 @@ import typer
 from superneurons.cli import options
 from superneurons.cli.data import check_parts, task_or_data
 from superneurons.cli.output import print_json, quiet, step
+from superneurons.cli.report import keep, origin_of
 from superneurons.errors import DataError, Problem
 
 if TYPE_CHECKING:
+    from superneurons.evaluate.comparison import Comparison
+    from superneurons.shortcut.search_points import Point, ShortcutSearch
     from superneurons.shortcut.search_space import SearchSpace
     from superneurons.task.record import Record
+    from superneurons.vlm.model import VLM
 
 __all__ = ["search"]
 
@@ -79,6 +83,8 @@ def search(
     repeats: _Repeats = 7,
     out: _Out = None,
     overwrite: _Overwrite = False,
+    report: options.Kept = True,
+    thumbnails: options.Thumbnails = True,
     batch_size: options.BatchSize = 8,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -88,9 +94,8 @@ def search(
     as_json: options.Json = False,
 ) -> None:
     """Search for the cheapest way to stop early that answers as well, and verify it."""
-    from superneurons.cli.search_table import print_choice, print_front
+    from superneurons.cli.search_table import print_front
     from superneurons.evaluate.search import search_with_base, verify
-    from superneurons.vlm.opening import open_vlm
 
     quiet()
     space = _space(resolutions, sites, positions, orders, max_layer, prompt_template)
@@ -98,24 +103,55 @@ def search(
     _check_out(out, overwrite)
     named = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
     train, held = _parts(*named, holdout, seed)
-    with step("opening the model"):
-        vlm = open_vlm(
-            model, revision=revision, dtype=dtype, device=device,
-            trust_remote_code=trust_remote_code,
-        )  # fmt: skip
+    vlm = _opened(model, revision, dtype, device, trust_remote_code)
     common: Any = {"batch_size": batch_size, "repeats": repeats, "seed": seed, "steps": step}
     found = search_with_base(vlm, train, space, **common)
     if not as_json:
         print_front(found, f"{task or data}, e.g. {train[0].question!r}")
     point = found.choose(**limits)
-    verified, classifier = verify(vlm, found, point, train, held, **common)
+    seen: list[Any] = []
+    verified, classifier = verify(
+        vlm, found, point, train, held, witness=lambda *what: seen.append(what), **common
+    )
     if out is not None:
         classifier.save_pretrained(out.expanduser(), overwrite=overwrite)
+    _tell(task, found, point, verified, out, as_json=as_json)
+    if out is not None and report:
+        origin = origin_of(task, data, thumbnails)
+        _keep(out, (found, point, verified, seen[0], origin), as_json=as_json)
+
+
+def _opened(model: str, revision: str | None, dtype: str, device: str, trust: bool) -> VLM:
+    from superneurons.vlm.opening import open_vlm
+
+    with step("opening the model"):
+        return open_vlm(
+            model, revision=revision, dtype=dtype, device=device, trust_remote_code=trust
+        )
+
+
+def _tell(
+    task: str | None,
+    found: ShortcutSearch,
+    point: Point,
+    verified: Comparison,
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from superneurons.cli.search_table import print_choice
+
     if as_json:
         told = {"search": found.as_dict(), "chosen": point.as_dict()}
         print_json({"task": task, **told, "verification": verified.as_dict()})
     else:
         print_choice(point, verified, out)
+
+
+def _keep(out: Path, parts: tuple[Any, ...], *, as_json: bool) -> None:
+    from superneurons.report.gather import gather_search
+
+    keep(out, lambda: gather_search(*parts), as_json=as_json)
 
 
 def _limits(max_latency: float | None, min_accuracy: float | None, within: float) -> Any:
