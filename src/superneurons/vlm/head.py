@@ -47,7 +47,7 @@ class Head:
 class _Given(nn.Module):
     """In the place of all that comes before the head: returns the states it is given."""
 
-    def forward(self, *_: Any, inputs_embeds: torch.Tensor, **others: Any) -> _Output:
+    def forward(self, *_: Any, inputs_embeds: torch.Tensor, **__: Any) -> _Output:
         return _Output([inputs_embeds])
 
 
