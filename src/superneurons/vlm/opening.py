@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -50,37 +51,32 @@ def open_vlm(
     name
         ``demo`` for the embedded model, a local directory, or a hub id.
     depth
-        How many decoder layers to open, all by default. What comes after them is neither read nor
-        downloaded; the model is as :meth:`VLM.truncated` leaves it. With 0, it only sees pictures.
+        How many decoder layers to open, and read or download, all by default; 0: only to see.
     tower_layers
-        How many layers of the vision tower to open where fewer decoder layers are; by default those
-        that the projector reads, or all where there is no decoder layer.
+        Of the vision tower, with ``depth``; by default what the projector reads, or all with 0.
     revision
         Branch, tag or commit on the hub.
     dtype
         ``float32``, ``float16``, ``bfloat16``, or ``auto``: float32 on a CPU, else as stored.
     device
-        Such as ``cpu`` or ``cuda:0``, or ``auto``: the GPU if there is one.
+        Such as ``cuda:0``, or ``auto``: the GPU if there is one.
     trust_remote_code
         Whether code that comes with the checkpoint may run.
     preparation
         Where pictures are prepared (:data:`~superneurons.vlm.preparation.Preparation`).
     verify
-        Whether the whole model is checked to be what its family says
-        (:data:`~superneurons.vlm.verified.Verify`): by default once, the first time it is opened.
-        With ``depth`` nothing is checked: what is read there was fitted on a model that was.
+        Whether the whole model is checked (:data:`~superneurons.vlm.verified.Verify`).
 
     Raises
     ------
     ModelNotFoundError
         When there is no such model, or no network to fetch it.
     ModelError
-        When its family is not supported, its files are incomplete or damaged, it has fewer layers
-        than ``depth`` or ``tower_layers``, or there is no such ``preparation`` or ``verify``.
+        When it isn't supported, incomplete, damaged or less deep, or an argument isn't known.
     VerificationError
         When checks fail; lists them.
     ResourceError
-        When it doesn't fit into memory; the message says how much it takes.
+        When it doesn't fit into memory.
 
     Examples
     --------
@@ -89,19 +85,32 @@ def open_vlm(
     """
     check_preparation(preparation)
     check_verify(verify)
-    where = device_of(device)
     source = locate(name, revision=revision, trust_remote_code=trust_remote_code)
-    family = described_or_found(source.config)
     options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
-    layers = check_depth(source, depth or 0)
-    part = None if depth in (None, layers) else (depth or 0, tower_layers)
-    model = _loaded(source, family, dtype_of(dtype, where, source.config), where, part, options)
-    processor = load_processor(source.path, family, **options)
-    vlm = VLM(model, processor, family, name, layers, source.revision, preparation)
-    vlm = _checked(vlm, source.config, layers if depth is None else depth)
+    vlm = _opened(source, (dtype, device), depth, tower_layers, options)
+    vlm = replace(vlm, preparation=preparation)
     if depth is None:
         verify_on_load(vlm, verify)
     return vlm
+
+
+def _opened(
+    source: Source,
+    wanted: tuple[str, str],
+    depth: int | None,
+    tower_layers: int | None,
+    options: Mapping[str, Any],
+) -> VLM:
+    """Open a model in the dtype and on the device that are wanted."""
+    where = device_of(wanted[1])
+    dtype = dtype_of(wanted[0], where, source.config)
+    family = described_or_found(source.config)
+    layers = check_depth(source, depth or 0)
+    part = None if depth in (None, layers) else (depth or 0, tower_layers)
+    model = _loaded(source, family, dtype, where, part, options)
+    processor = load_processor(source.path, family, **options)
+    vlm = VLM(model, processor, family, source.name, layers, source.revision)
+    return _checked(vlm, source.config, layers if depth is None else depth)
 
 
 def _loaded(
