@@ -82,7 +82,7 @@ def test_a_fit_leaves_what_it_found_beside_the_classifier(
     assert done.code == 0, done.err
     assert f"To look at: {tmp_path / 'clf' / 'report.html'}" in done.out
     found = read_run(tmp_path / "clf")
-    assert (found.kind, found.title) == ("fit", "records")
+    assert (found.kind, found.title) == ("fit", "records.jsonl")
     assert found.command == " ".join(["superneurons", *map(str, words)])
     assert found.selection is not None
     config = json.loads((tmp_path / "clf" / "config.json").read_text())

@@ -71,7 +71,7 @@ def origin_of(task: str | None, data: str | None, thumbnails: bool = True) -> Or
     """
     from superneurons.report.gather import Origin
 
-    named = "standard input" if data == "-" else Path(data or "").stem
+    named = "standard input" if data == "-" else Path(data or "").name
     command = shlex.join(["superneurons", *sys.argv[1:]])
     return Origin(task or named, command, thumbnails)
 
