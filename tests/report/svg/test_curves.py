@@ -100,6 +100,14 @@ def test_levels_that_nearly_coincide_are_named_once() -> None:
     assert "guessing" not in close
 
 
+def test_a_level_is_named_at_the_end_that_is_further_from_curves() -> None:
+    rising = replace(_ONE, balanced_accuracy=(0.5, 0.6, 0.9))
+    for level, left in ((0.52, False), (0.88, True)):
+        found = drawn(draw_curves([rising], Levels(level), 640, "curves"))
+        (name,) = (e for e in found.root.iter("text") if e.text == "base model")
+        assert (number(name, "x") < 100) == left
+
+
 def test_names_that_do_not_fit_are_cut_and_said_in_full_under_the_pointer() -> None:
     long = replace(_ONE, read_out="Super Neurons, improved, of all layers and all heads")
     found = drawn(draw_curves([long], Levels(), 640, "curves"))

@@ -10,6 +10,7 @@ from report.runs import selection
 from superneurons.evaluate.null import chance_maximum
 from superneurons.report.run import Chosen, Selection
 from superneurons.report.svg.distribution import chance_of, distribution_alt, draw_distribution
+from superneurons.report.svg.labels import width_of
 
 _KNOWN = Selection(
     "residual", "last_prompt", np.array([[0.5, 0.55, 0.61], [0.58, 0.7, 0.9]], dtype=np.float32),
@@ -84,3 +85,14 @@ def test_scores_that_can_occur_are_spread_evenly_over_the_bars(n: int) -> None:
     assert sum(counts) == len(values)
     assert max(counts[:-1], default=1) - min(counts[:-1], default=1) <= 1
     assert len(counts) <= 62
+
+
+@pytest.mark.parametrize("best", [0.52, 0.6, 0.99])
+def test_names_stay_within_wherever_the_best_and_chance_are(best: float) -> None:
+    scores = np.array([[0.5, best]], dtype=np.float32)
+    known = replace(_KNOWN, scores=scores, chosen=(), null_maxima=(0.55, 0.56))
+    found = drawn(draw_distribution(known, 350, "chance"))
+    for element in found.of_class("strong"):
+        half = width_of(element.text or "") / 2
+        assert number(element, "x") - half >= 0
+        assert number(element, "x") + half <= 350

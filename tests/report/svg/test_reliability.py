@@ -41,6 +41,14 @@ def test_bins_with_answers_have_points_with_wilson_intervals(width: float) -> No
     assert tall == pytest.approx((high - low) * per_share, rel=0.02)
 
 
+def test_more_answers_make_a_larger_point() -> None:
+    radii = [
+        number(d, "r") for d in drawn(draw_reliability(bins(), None, 448, "r")).of_class("dot")
+    ]
+    assert radii == sorted(radii)
+    assert radii[0] >= 2.5
+
+
 def test_empty_bins_have_no_point() -> None:
     found = drawn(draw_reliability(_SURE, None, 448, "r"))
     assert len(found.of_class("dot")) == 1

@@ -78,7 +78,7 @@ def draw_curves(curves: Sequence[Curve], levels: Levels, width: float, name: str
     if len(curves) <= (MOST_TOGETHER if width >= _WIDE else 1):
         box = Box(40, 34, width - (20 if width < _WIDE else 190), 296)
         axes = _axes(curves, levels, box)
-        marks = [_frame(axes, levels), *_dodged(curves, axes), _names(curves, axes, width)]
+        marks = [_frame(axes, levels, curves), *_dodged(curves, axes), _names(curves, axes, width)]
         return drawing(name, width, box.bottom + 40, alt, *marks)
     across_ = 3 if width >= _WIDE and len(curves) != 4 else 2
     wide, tall, marks = width / across_, 190.0, []
@@ -120,7 +120,9 @@ def _shown(layers: Sequence[int], x: Scale) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _frame(axes: _Axes, levels: Levels, *, small: bool = False) -> Markup:
+def _frame(
+    axes: _Axes, levels: Levels, curves: Sequence[Curve] = (), *, small: bool = False
+) -> Markup:
     name = "" if small else "exit layer" + (" (logarithmic)" if axes.x.log else "")
     box = axes.box
     marks = [
@@ -135,8 +137,17 @@ def _frame(axes: _Axes, levels: Levels, *, small: bool = False) -> Markup:
         y = axes.y(level)
         marks.append(line(box.left, y, box.right, y, f"level {look}"))
         if not small and not (level == levels.chance and _close(axes, levels)):
-            marks.append(text(box.right - 4, y - 5, words, f"note end {look}"))
+            first, last = (_clear(level, curves, place) for place in (0, -1))
+            left = first > last
+            x, anchor = (box.left + 4, "") if left else (box.right - 4, " end")
+            marks.append(text(x, y - 5, words, f"note{anchor} {look}"))
     return joined(*marks)
+
+
+def _clear(level: float, curves: Sequence[Curve], place: int) -> float:
+    """Return how far the nearest curve is from a level, at the first or the last layer."""
+    values = (curve.balanced_accuracy[place] for curve in curves)
+    return min((abs(level - value) for value in values), default=0.0)
 
 
 def _close(axes: _Axes, levels: Levels) -> bool:

@@ -12,6 +12,7 @@ from superneurons.evaluate.null import chance_maximum
 from superneurons.report.run import Selection
 from superneurons.report.svg.axes import across, in_percent, up
 from superneurons.report.svg.canvas import Alt, Box, drawing, line, rect, text
+from superneurons.report.svg.labels import width_of
 from superneurons.report.svg.markup import Markup, joined
 from superneurons.report.svg.scale import Scale
 from superneurons.report.svg.words import count, percent
@@ -78,13 +79,13 @@ def draw_distribution(selection: Selection, width: float, name: str) -> Markup:
     name
         Unique on the page.
     """
-    box = Box(44, 34, width - 14, 248)
+    box = Box(44, 66, width - 14, 270)
     scale = _scale(selection, box)
     edges = _edges(selection, scale)
     marks = [_bars(selection, edges, scale, box)]
     foot = box
     if selection.null_maxima:
-        foot = Box(box.left, 262, box.right, 306)
+        foot = Box(box.left, 284, box.right, 328)
         marks.append(_shuffles(selection, edges, scale, foot))
     marks += [
         across(scale, foot, "balanced accuracy of a neuron alone, %", write=in_percent),
@@ -140,19 +141,28 @@ def _shuffles(selection: Selection, edges: NDArray[np.float64], scale: Scale, bo
             left, tall = scale(low) + 0.5, height(n)
             wide = scale(high) - scale(low) - 1
             marks.append(rect(left, box.bottom - tall, wide, tall, "bar chance", hint))
-    right = scale(max(selection.null_maxima)) + 10
-    words = "best with shuffled labels"
-    return joined(*marks, text(right, box.bottom - 8, words, "note chance"))
+    words, right = "best with shuffled labels", scale(max(selection.null_maxima)) + 10
+    if right + width_of(words) <= box.right + 14:
+        return joined(*marks, text(right, box.bottom - 8, words, "note chance"))
+    left = scale(min(selection.null_maxima)) - 10
+    return joined(*marks, text(left, box.bottom - 8, words, "note chance end"))
 
 
 def _lines(selection: Selection, scale: Scale, box: Box, foot: Box) -> Markup:
+    """Name the best score and the chance maximum above the bars, wherever these are high."""
     chance, best = chance_of(selection), float(selection.scores.max())
-    place, top = scale(best), box.top + 44
-    marks = [text(place, top - 6, f"best {percent(best)}", "note strong end")]
-    marks.append(line(place, top, place, box.bottom - 24, "leader"))
+    place = scale(best)
+    marks = [_above(place, 56, f"best {percent(best)}", "note strong", box)]
+    marks.append(line(place, 60, place, box.bottom, "leader"))
     if chance.maximum is not None:
         place = scale(chance.maximum)
         words = f"chance maximum {percent(chance.maximum)}"
-        marks.append(line(place, box.top, place, foot.bottom, "mark chance"))
-        marks.append(text(place + 6, box.top + 10, words, "note chance strong"))
+        marks.append(line(place, 44, place, foot.bottom, "mark chance"))
+        marks.append(_above(place, 40, words, "note chance strong", box))
     return joined(*marks)
+
+
+def _above(place: float, foot: float, words: str, look: str, box: Box) -> Markup:
+    """Write words around a place, as far as the box reaches."""
+    half = 0.54 * width_of(words)
+    return text(min(max(place, box.left + half), box.right - half), foot, words, f"{look} mid")

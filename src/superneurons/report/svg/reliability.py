@@ -80,14 +80,15 @@ def _interval(part: Bin) -> tuple[float, float]:
 
 def _points(shown: Sequence[tuple[Bin, tuple[float, float]]], x: Scale, y: Scale) -> list[Markup]:
     points = [(x(part.confidence), y(part.accuracy)) for part, _ in shown]
-    marks = [path(points, "curve ours")] if len(points) > 1 else []
+    most, marks = max((part.n for part, _ in shown), default=1), []
     for (part, (low, high)), (across_, at) in zip(shown, points, strict=True):
         hint = (
             f"{count(part.n, 'answer')} with {percent(part.confidence)} confidence on average: "
             f"{with_ends(part.accuracy, (low, high))} right"
         )
         marks.append(line(across_, y(low), across_, y(high), "whisker ours"))
-        marks.append(circle(across_, at, 4.5, "dot ours", hint))
+        radius = 2.5 + 4 * math.sqrt(part.n / most)
+        marks.append(circle(across_, at, radius, "dot ours", hint))
     return marks
 
 
