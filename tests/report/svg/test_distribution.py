@@ -96,3 +96,11 @@ def test_names_stay_within_wherever_the_best_and_chance_are(best: float) -> None
         half = width_of(element.text or "") / 2
         assert number(element, "x") - half >= 0
         assert number(element, "x") + half <= 350
+
+
+@pytest.mark.parametrize(("maxima", "left"), [((0.55, 0.56), False), ((0.93, 0.95), True)])
+def test_shuffles_are_named_where_there_is_room(maxima: tuple[float, ...], left: bool) -> None:
+    known = replace(_KNOWN, null_maxima=maxima)
+    found = drawn(draw_distribution(known, 350, "chance"))
+    (name,) = (e for e in found.root.iter("text") if e.text == "best with shuffled labels")
+    assert ("end" in name.get("class", "").split()) == left
