@@ -112,6 +112,7 @@ def test_standard_output_is_json_and_nothing_else(run: Runner, clf: Path, test_f
     assert timeless[0] == timeless[1]
 
 
+@pytest.mark.filterwarnings("always::superneurons.task.notices.DataNotice")
 @pytest.mark.parametrize(
     "form", ["grey.png", "palette.gif", "cmyk.jpg", "alpha.webp", "ümläut.bmp"]
 )
@@ -123,6 +124,7 @@ def test_pictures_of_any_form_are_answered(
     done = run("predict", clf, tmp_path / form)
     assert done.code == 0, done.err
     assert done.lines[0]["id"].endswith(form)
+    assert ("note: " in done.err) == (form == "cmyk.jpg")
 
 
 def test_one_bad_picture_stops_it_before_any_answer(
