@@ -98,7 +98,7 @@ def test_every_figure_says_in_words_what_it_shows_and_what_is_counted(full: Page
     ("figure", "told"),
     [
         ("beside", "Super Neurons, improved 94.3 % (91.8 to 96.8)"),
-        ("map", "64 were chosen by Super Neurons, improved, in layers 1 to 4"),
+        ("map", "Super Neurons, improved reads 64 of them, in layers 1 to 4"),
         ("chance", "of 17,280 neurons score above"),
         ("curves", "the base model has 51.0 %"),
         ("front", "Recommended: Super Neurons, improved, 94.3 %"),

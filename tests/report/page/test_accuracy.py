@@ -96,3 +96,7 @@ def test_a_short_table_of_points_is_open() -> None:
 def test_bins_without_answers_are_no_figure() -> None:
     empty = tuple(replace(part, n=0) for part in bins())
     assert list(accuracy_sections(sparse_run(bins=empty))) == []
+
+
+def test_a_single_point_is_no_figure_and_no_table() -> None:
+    assert list(accuracy_sections(sparse_run(tradeoffs=tradeoffs()[:1]))) == []

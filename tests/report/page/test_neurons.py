@@ -66,3 +66,12 @@ def test_chance_is_explained_beside_its_figure() -> None:
     unknown = chance_figure(sparse_run(selection=replace(selection(), null_maxima=())))
     assert unknown is not None
     assert "what chance gives wasn't measured" in Page(unknown).text("figcaption")
+
+
+@pytest.mark.parametrize(
+    ("kind", "position", "said"),
+    [("vision", "last_prompt", False), ("vision", "image_max", True), ("mlp", "last_prompt", True)],
+)
+def test_what_sees_no_prompt_has_no_position_in_it(kind: str, position: str, said: bool) -> None:
+    known = replace(selection(), kind=kind, position=position)
+    assert ("position" in _page(known).text("figcaption")) == said

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -92,20 +93,28 @@ def test_a_single_curve_is_named_above_a_narrow_panel() -> None:
     assert number(name, "y") < min(ticks)
 
 
-def test_levels_that_nearly_coincide_are_named_once() -> None:
-    apart = drawn(draw_curves([_ONE], Levels(0.7, 0.5), 640, "curves")).texts
-    assert {"base model", "guessing"} <= set(apart)
-    close = drawn(draw_curves([_ONE], Levels(0.51, 0.5), 640, "curves")).texts
-    assert "base model" in close
-    assert "guessing" not in close
+def test_levels_are_named_beside_the_curves_and_names_do_not_touch() -> None:
+    for levels in (Levels(0.7, 0.5), Levels(0.51, 0.5), Levels(0.8, 0.79)):
+        found = drawn(draw_curves(curves(3), levels, 640, "curves"))
+        names = [e for e in found.of_class("note") if number(e, "x") > 450]
+        assert {"base model", "guessing"} <= {e.text for e in names}
+        feet = sorted(number(e, "y") for e in names)
+        assert all(b - a >= 15.9 for a, b in pairwise(feet))
 
 
-def test_a_level_is_named_at_the_end_that_is_further_from_curves() -> None:
-    rising = replace(_ONE, balanced_accuracy=(0.5, 0.6, 0.9))
-    for level, left in ((0.52, False), (0.88, True)):
-        found = drawn(draw_curves([rising], Levels(level), 640, "curves"))
-        (name,) = (e for e in found.root.iter("text") if e.text == "base model")
-        assert (number(name, "x") < 100) == left
+def test_unknown_levels_are_not_drawn() -> None:
+    found = drawn(draw_curves([_ONE], Levels(), 640, "curves"))
+    assert not found.of_class("level")
+    assert "guessing" not in found.texts
+
+
+def test_a_measurement_of_every_layer_is_spaced_evenly() -> None:
+    layers = tuple(range(1, 31))
+    every = Curve("paper", layers, (0.8,) * 30, (), 90, held_out=False)
+    found = drawn(draw_curves([every], Levels(), 640, "curves"))
+    assert "exit layer" in found.texts
+    x = [number(dot, "cx") for dot in found.of_class("dot")]
+    assert x[1] - x[0] == pytest.approx(x[-1] - x[-2], abs=0.1)
 
 
 def test_names_that_do_not_fit_are_cut_and_said_in_full_under_the_pointer() -> None:

@@ -93,9 +93,21 @@ def test_names_stay_within_wherever_the_best_and_chance_are(best: float) -> None
     known = replace(_KNOWN, scores=scores, chosen=(), null_maxima=(0.55, 0.56))
     found = drawn(draw_distribution(known, 350, "chance"))
     for element in found.of_class("strong"):
-        half = width_of(element.text or "") / 2
-        assert number(element, "x") - half >= 0
-        assert number(element, "x") + half <= 350
+        wide, look = width_of(element.text or ""), element.get("class", "").split()
+        share = 1 if "end" in look else 0.5 if "mid" in look else 0
+        left = number(element, "x") - share * wide
+        assert left >= 0
+        assert left + wide <= 350
+
+
+def test_the_line_of_the_best_does_not_cross_the_name_of_chance() -> None:
+    scores = np.array([[0.5, 0.75]], dtype=np.float32)
+    known = replace(_KNOWN, scores=scores, chosen=(), null_maxima=(0.72, 0.73))
+    found = drawn(draw_distribution(known, 448, "chance"))
+    (chance,) = found.of_class("note", "chance", "strong")
+    (leader,) = found.of_class("leader")
+    assert "end" in chance.get("class", "").split()
+    assert number(chance, "x") < number(leader, "x1")
 
 
 @pytest.mark.parametrize(("maxima", "left"), [((0.55, 0.56), False), ((0.93, 0.95), True)])

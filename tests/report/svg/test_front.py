@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from report.drawn import drawn, number
 from report.runs import OURS, searched_run, tradeoffs
 from superneurons.report.run import Tradeoff
-from superneurons.report.svg.front import CROWDED, draw_front, front_alt, front_of
+from superneurons.report.svg.front import CROWDED, draw_front, front_alt, front_of, front_told
 
 _points = st.lists(
     st.builds(
@@ -74,6 +74,15 @@ def test_it_says_what_is_on_the_front_and_what_is_recommended() -> None:
     assert "Of 12 ways to answer, 2 are beaten by no other" in told
     assert "vision-only logistic probe with 95.0 % in 19.0 ms" in told
     assert f"Recommended: {OURS}, 94.3 % (91.8 to 96.8), 41.0 ms." in told
+
+
+def test_points_that_are_all_on_the_front_are_said_to_be() -> None:
+    points = front_of(tradeoffs())
+    assert front_told(points) == (
+        "None of 2 ways to answer beats another at both accuracy and time"
+    )
+    one = [*points, replace(points[0], ms=500.0), replace(points[0], ms=600.0)]
+    assert "Of 4 ways to answer, 2 are beaten by no other" in front_told(one)
 
 
 def test_without_a_choice_it_recommends_nothing() -> None:

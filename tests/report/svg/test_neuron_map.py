@@ -23,14 +23,15 @@ def _small(**changes: object) -> Selection:
 def test_it_says_which_layers_and_which_neuron() -> None:
     told = map_alt(_small()).finding.replace("\N{NO-BREAK SPACE}", " ")
     assert "40 neurons in 4 layers" in told
-    assert "2 were chosen by paper, in layers 1 to 3, most (1) in layer 1" in told
+    assert "paper reads 2 of them, in layers 1 to 3, most (1) in layer 1" in told
     assert "neuron 7 of layer 3, has a balanced accuracy of 90.0 %" in told
 
 
 def test_all_in_one_layer_and_none_at_all() -> None:
     one = map_alt(_small(chosen=(Chosen(2, 0, 0.6, 1.0),))).finding
-    assert "1 was chosen by paper, all in layer 2" in one
-    assert "chosen" not in map_alt(_small(chosen=())).finding
+    assert "paper reads 1 of them, all in layer 2" in one
+    assert "reads" not in map_alt(_small(chosen=())).finding
+    assert "2 were chosen, in layers" in map_alt(_small(read_out="")).finding
 
 
 @pytest.mark.parametrize("width", [350.0, 736.0])

@@ -23,6 +23,16 @@ def test_it_says_when_they_are_less_sure_than_right() -> None:
     assert "calibration error" not in told
 
 
+def test_it_says_when_they_are_as_sure_as_right() -> None:
+    told = reliability_alt((Bin(0.9, 1.0, 10, 1.0, 1.0),), 0.0).finding
+    assert "100.0 % right: as sure as right." in told.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_answers_that_are_all_certain_are_drawn() -> None:
+    found = drawn(draw_reliability((Bin(1.0, 1.0, 10, 1.0, 1.0),), 0.0, 350, "r"))
+    assert len(found.of_class("dot")) == 1
+
+
 def test_the_furthest_off_counts_by_its_answers() -> None:
     parts = (Bin(0.5, 0.7, 1, 0.6, 0.0), Bin(0.7, 1.0, 100, 0.9, 0.8))
     assert "Furthest off: 100 answers" in reliability_alt(parts, None).finding

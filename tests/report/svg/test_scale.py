@@ -46,6 +46,11 @@ def test_logarithmic_ticks_too(low: float, ratio: float, most: int) -> None:
     assert list(ticks) == sorted(set(ticks))
 
 
+@pytest.mark.parametrize(("low", "high"), [(3.4, 5.3), (12.0, 19.0), (100.0, 108.0)])
+def test_a_short_stretch_of_ratios_still_has_some(low: float, high: float) -> None:
+    assert len(Scale(low, high, 0, 1, log=True).ticks(6)) >= 3
+
+
 @given(st.lists(_shares, min_size=1, max_size=9))
 def test_rounded_ends_hold_all_values_within_what_is_possible(values: list[float]) -> None:
     low, high = rounded_out(values)

@@ -11,7 +11,7 @@ from superneurons.report.page.section import Section, row
 from superneurons.report.page.table import Cell, Column, number, sortable
 from superneurons.report.run import Curve, Run, Tradeoff
 from superneurons.report.svg.curves import Levels, draw_curves
-from superneurons.report.svg.front import draw_front, front_of
+from superneurons.report.svg.front import draw_front, front_of, front_told
 from superneurons.report.svg.markup import Markup, joined, tag
 from superneurons.report.svg.reliability import draw_reliability, reliability_alt
 from superneurons.report.svg.words import count, percent, significant, with_ends
@@ -89,12 +89,10 @@ def _dashed(levels: Levels) -> str:
 
 
 def _front(run: Run) -> Markup | None:
-    if not run.tradeoffs:
+    if len(run.tradeoffs) < 2:
         return None
-    front = len(front_of(run.tradeoffs))
     caption = (
-        f"Of {count(len(run.tradeoffs), 'way')} to answer, {count(front, 'is', 'are')} beaten by "
-        "no other at both accuracy and time; the line joins them. Vertical bars: 95 % "
+        f"{front_told(run.tradeoffs)}; the line joins the best. Vertical bars: 95 % "
         f"intervals{_scored_on(run.tradeoffs)}; horizontal ones: quartiles of the time of one "
         "record. All values are in the table below."
     )
@@ -130,7 +128,7 @@ def _reliability(run: Run) -> Markup | None:
 def _points(run: Run) -> Iterator[Markup]:
     """Return a table of points that the table of read-outs doesn't have."""
     known = {way.name for way in ways_of(run)}
-    if all(point.name in known for point in run.tradeoffs):
+    if len(run.tradeoffs) < 2 or all(point.name in known for point in run.tradeoffs):
         return
     table = sortable("points", "All points", _POINT_COLUMNS, _point_rows(run.tradeoffs), "tall")
     summary = tag("summary", f"All {count(len(run.tradeoffs), 'point')} as a table")

@@ -28,6 +28,7 @@ MOST_LISTED = 40
 """Chosen neurons that the table lists, strongest first."""
 
 _MAP = 736.0
+_OF_PICTURES = ("vision", "projector")
 _PLACES = {
     "residual": "after each decoder layer",
     "mlp": "within each decoder layer's MLP",
@@ -53,13 +54,15 @@ def _map_caption(selection: Selection) -> str:
     each = neurons_per_cell(selection, _MAP)
     narrow = neurons_per_cell(selection, NARROW)
     where = _PLACES.get(selection.kind, selection.kind)
-    position = selection.position.replace("_", " ")
+    position = f", position {selection.position.replace('_', ' ')}"
+    if selection.kind in _OF_PICTURES and selection.position == "last_prompt":
+        position = ""  # it sees no prompt
     shown = f"A cell is the best of {each} neighbours" if each > 1 else "A cell is a neuron"
     if narrow != each:
         shown += f" ({narrow} on a narrow screen)"
     ringed = f"the {MOST_RINGED} strongest" if len(selection.chosen) > MOST_RINGED else "all"
     return (
-        f"Activations {where}, position {position}. Balanced accuracy of each neuron alone, with "
+        f"Activations {where}{position}. Balanced accuracy of each neuron alone, with "
         f"its own best direction and threshold, on the {count(selection.n, 'question')} of the "
         f"probing set that chose it. {shown}; rings mark {ringed} of the "
         f"{count(len(selection.chosen), 'chosen neuron')}, bars count them."

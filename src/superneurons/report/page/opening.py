@@ -87,9 +87,9 @@ def _advice(run: Run) -> Markup:
             return tag("p", unbroken(told), class_="advice")
     return tag(
         "p",
-        "Nothing is recommended: this run didn't compare what else could answer. ",
+        "Nothing is recommended here: ",
         tag("code", "superneurons compare"),
-        " does.",
+        " compares all that could answer, and recommends one.",
         class_="advice none",
     )
 

@@ -78,7 +78,7 @@ def draw_curves(curves: Sequence[Curve], levels: Levels, width: float, name: str
     if len(curves) <= (MOST_TOGETHER if width >= _WIDE else 1):
         box = Box(40, 34, width - (20 if width < _WIDE else 190), 296)
         axes = _axes(curves, levels, box)
-        marks = [_frame(axes, levels, curves), *_dodged(curves, axes), _names(curves, axes, width)]
+        marks = [_frame(axes, levels), *_dodged(curves, axes), _names(curves, axes, levels, width)]
         return drawing(name, width, box.bottom + 40, alt, *marks)
     across_ = 3 if width >= _WIDE and len(curves) != 4 else 2
     wide, tall, marks = width / across_, 190.0, []
@@ -105,7 +105,8 @@ def _axes(curves: Sequence[Curve], levels: Levels, box: Box) -> _Axes:
     values += [level for level in (levels.base, levels.chance) if level is not None]
     low, high = rounded_out(values)
     layers = sorted({layer for curve in curves for layer in curve.layers})
-    log = layers[-1] >= _LOGARITHMIC_FROM and layers[0] > 0
+    sparse = len(layers) <= layers[-1] / 2
+    log = sparse and layers[-1] >= _LOGARITHMIC_FROM and layers[0] > 0
     room = 12.0 if box.width > 200 else 6.0
     x = Scale(layers[0], layers[-1], box.left + room, box.right - room, log=log)
     return _Axes(x, Scale(low, high, box.bottom, box.top), box, _shown(layers, x))
@@ -120,40 +121,18 @@ def _shown(layers: Sequence[int], x: Scale) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _frame(
-    axes: _Axes, levels: Levels, curves: Sequence[Curve] = (), *, small: bool = False
-) -> Markup:
+def _frame(axes: _Axes, levels: Levels, *, small: bool = False) -> Markup:
     name = "" if small else "exit layer" + (" (logarithmic)" if axes.x.log else "")
     box = axes.box
     marks = [
         up(axes.y, box, "" if small else "balanced accuracy, %", most=4 if small else 6),
         across(axes.x, box, name, ticks=axes.ticks),
     ]
-    for level, look, words in (
-        (levels.base, "base", "base model"), (levels.chance, "chance", "guessing"),
-    ):  # fmt: skip
-        if level is None:
-            continue
-        y = axes.y(level)
-        marks.append(line(box.left, y, box.right, y, f"level {look}"))
-        if not small and not (level == levels.chance and _close(axes, levels)):
-            first, last = (_clear(level, curves, place) for place in (0, -1))
-            left = first > last
-            x, anchor = (box.left + 4, "") if left else (box.right - 4, " end")
-            marks.append(text(x, y - 5, words, f"note{anchor} {look}"))
+    for level, look in ((levels.base, "base"), (levels.chance, "chance")):
+        if level is not None:
+            y = axes.y(level)
+            marks.append(line(box.left, y, box.right, y, f"level {look}"))
     return joined(*marks)
-
-
-def _clear(level: float, curves: Sequence[Curve], place: int) -> float:
-    """Return how far the nearest curve is from a level, at the first or the last layer."""
-    values = (curve.balanced_accuracy[place] for curve in curves)
-    return min((abs(level - value) for value in values), default=0.0)
-
-
-def _close(axes: _Axes, levels: Levels) -> bool:
-    if levels.base is None or levels.chance is None:
-        return False
-    return abs(axes.y(levels.base) - axes.y(levels.chance)) < 14
 
 
 def _dodged(curves: Sequence[Curve], axes: _Axes) -> list[Markup]:
@@ -182,19 +161,26 @@ def _interval(curve: Curve, number: int) -> tuple[float, float] | None:
     return curve.intervals[number] if curve.intervals else None
 
 
-def _names(curves: Sequence[Curve], axes: _Axes, width: float) -> Markup:
-    """Write each curve's name at its end, or that of a single one above a narrow panel."""
+def _names(curves: Sequence[Curve], axes: _Axes, levels: Levels, width: float) -> Markup:
+    """Write names beside the ends of curves and levels, or a single one above a narrow panel."""
     room = width - axes.box.right - 12
     if width < _WIDE:
         name = fitting(curves[0].read_out, width - 160)
         return text(width, 22, name, "note end ours", hint=curves[0].read_out)
-    wanted = [axes.y(curve.balanced_accuracy[-1]) for curve in curves]
-    feet = apart(wanted, 16, axes.box.top + 4, axes.box.bottom - 6)
-    marks = []
-    for curve, y, look in zip(curves, feet, _LOOKS, strict=False):
-        words = fitting(curve.read_out, room)
-        marks.append(text(axes.box.right + 8, y + 4, words, f"note {look}", hint=curve.read_out))
-    return joined(*marks)
+    named = [
+        (curve.balanced_accuracy[-1], curve.read_out, look)
+        for curve, look in zip(curves, _LOOKS, strict=False)
+    ]
+    known = ((levels.base, "base model", "base"), (levels.chance, "guessing", "chance"))
+    named += [(level, name, look) for level, name, look in known if level is not None]
+    wanted = [axes.y(value) for value, _, _ in named]
+    feet = apart(wanted, 16, axes.box.top + 4, axes.box.bottom + 4)
+    return joined(
+        *(
+            text(axes.box.right + 8, y + 4, fitting(name, room), f"note {look}", hint=name)
+            for (_, name, look), y in zip(named, feet, strict=True)
+        )
+    )
 
 
 def _panel(curve: Curve, curves: Sequence[Curve], levels: Levels, box: Box) -> Markup:

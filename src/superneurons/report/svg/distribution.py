@@ -141,28 +141,30 @@ def _shuffles(selection: Selection, edges: NDArray[np.float64], scale: Scale, bo
             left, tall = scale(low) + 0.5, height(n)
             wide = scale(high) - scale(low) - 1
             marks.append(rect(left, box.bottom - tall, wide, tall, "bar chance", hint))
-    words, right = "best with shuffled labels", scale(max(selection.null_maxima)) + 10
+    words, filled = "best with shuffled labels", np.flatnonzero(counts)
+    right, left = scale(edges[filled[-1] + 1]) + 8, scale(edges[filled[0]]) - 8
     if right + width_of(words) <= box.right + 14:
         return joined(*marks, text(right, box.bottom - 8, words, "note chance"))
-    left = scale(min(selection.null_maxima)) - 10
     return joined(*marks, text(left, box.bottom - 8, words, "note chance end"))
 
 
 def _lines(selection: Selection, scale: Scale, box: Box, foot: Box) -> Markup:
     """Name the best score and the chance maximum above the bars, wherever these are high."""
     chance, best = chance_of(selection), float(selection.scores.max())
-    place = scale(best)
-    marks = [_above(place, 56, f"best {percent(best)}", "note strong", box)]
-    marks.append(line(place, 60, place, box.bottom, "leader"))
-    if chance.maximum is not None:
-        place = scale(chance.maximum)
-        words = f"chance maximum {percent(chance.maximum)}"
-        marks.append(line(place, 44, place, foot.bottom, "mark chance"))
-        marks.append(_above(place, 40, words, "note chance strong", box))
-    return joined(*marks)
-
-
-def _above(place: float, foot: float, words: str, look: str, box: Box) -> Markup:
-    """Write words around a place, as far as the box reaches."""
+    place, words = scale(best), f"best {percent(best)}"
     half = 0.54 * width_of(words)
-    return text(min(max(place, box.left + half), box.right - half), foot, words, f"{look} mid")
+    middle = min(max(place, box.left + half), box.right - half)
+    marks = [
+        text(middle, 40, words, "note strong mid"),
+        line(place, 44, place, box.bottom, "leader"),
+    ]
+    if chance.maximum is not None:
+        at = scale(chance.maximum)
+        words = f"chance maximum {percent(chance.maximum)}"
+        marks.append(line(at, 47, at, foot.bottom, "mark chance"))
+        # On the side where the other line isn't, as long as it fits there.
+        wide = 1.08 * width_of(words) + 5
+        left = at - wide >= box.left and (place >= at or at + wide > box.right)
+        x, anchor = (at - 5, " end") if left else (min(at + 5, box.right - wide), "")
+        marks.append(text(x, 57, words, f"note chance strong{anchor}"))
+    return joined(*marks)

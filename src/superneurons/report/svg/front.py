@@ -13,7 +13,7 @@ from superneurons.report.svg.markup import Markup, joined
 from superneurons.report.svg.scale import Scale, logarithmic, rounded_out
 from superneurons.report.svg.words import count, percent, short, significant, with_ends
 
-__all__ = ["CROWDED", "draw_front", "front_alt", "front_of"]
+__all__ = ["CROWDED", "draw_front", "front_alt", "front_of", "front_told"]
 
 CROWDED = 24
 """Of more points only the chosen one has its name, and those on the front their exit layer."""
@@ -36,11 +36,17 @@ def front_alt(tradeoffs: Sequence[Tradeoff]) -> Alt:
     ]
     chosen = [point for point in tradeoffs if point.chosen]
     recommended = f" Recommended: {_told(chosen[0])}." if chosen else ""
-    finding = (
-        f"Of {count(len(tradeoffs), 'way')} to answer, {count(len(told), 'is', 'are')} beaten by "
-        f"no other at both accuracy and time: {'; '.join(told)}.{recommended}"
-    )
+    finding = f"{front_told(tradeoffs)}: {'; '.join(told)}.{recommended}"
     return Alt("Balanced accuracy against milliseconds per record", finding)
+
+
+def front_told(tradeoffs: Sequence[Tradeoff]) -> str:
+    """Say how many are on the front."""
+    ways, on = count(len(tradeoffs), "way"), len(front_of(tradeoffs))
+    if on == len(tradeoffs):
+        return f"None of {ways} to answer beats another at both accuracy and time"
+    is_ = count(on, "is", "are")
+    return f"Of {ways} to answer, {is_} beaten by no other at both accuracy and time"
 
 
 def _told(point: Tradeoff) -> str:

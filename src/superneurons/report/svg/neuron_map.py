@@ -32,9 +32,10 @@ def map_alt(selection: Selection) -> Alt:
         most, n = max(by_layer.items(), key=lambda item: (item[1], -item[0]))
         first, last = min(by_layer), max(by_layer)
         where = f"in layers {first} to {last}, most ({n:,})" if last > first else "all"
-        by = f" by {selection.read_out}" if selection.read_out else ""
-        told = count(len(selection.chosen), "was", "were")
-        found.append(f"{told} chosen{by}, {where} in layer {most}")
+        told = count(len(selection.chosen), "was chosen", "were chosen")
+        if selection.read_out:
+            told = f"{selection.read_out} reads {len(selection.chosen):,} of them"
+        found.append(f"{told}, {where} in layer {most}")
     layer, column = divmod(int(selection.scores.argmax()), width)
     found.append(
         f"the best single one, neuron {column} of layer {layer + 1}, has a balanced accuracy of "
@@ -130,7 +131,7 @@ def _colours(selection: Selection, box: Box, low: float, high: float) -> Markup:
         most = float(np.quantile(selection.null_maxima, 0.95))
         place = key(most)
         marks.append(line(place, 18, place, 31, "mark chance"))
-        beside = min(max(place, box.left + 58), box.left + wide - 58)
+        beside = min(max(place, box.left + 58), box.left + wide - 66)
         marks.append(text(beside, 43, "chance", "tick mid"))
     return joined(*marks)
 

@@ -24,12 +24,15 @@ def reliability_alt(bins: Sequence[Bin], ece: float | None) -> Alt:
         return Alt("Accuracy by confidence", "No answers.")
     sure = sum(part.n * part.confidence for part in filled) / total
     right = sum(part.n * part.accuracy for part in filled) / total
-    more = "more" if sure > right else "less"
+    off = 100 * abs(sure - right)
+    more = f"{off:.1f} points {'more' if sure > right else 'less'} sure than right"
+    if off < 0.05:
+        more = "as sure as right"
     error = "" if ece is None else f" Expected calibration error {percent(ece)}."
     worst = max(filled, key=lambda part: part.n * abs(part.confidence - part.accuracy))
     finding = (
         f"{count(total, 'answer')} are {percent(sure)} sure on average and {percent(right)} right: "
-        f"{abs(100 * (sure - right)):.1f} points {more} sure than right.{error} Furthest off: "
+        f"{more}.{error} Furthest off: "
         f"{count(worst.n, 'answer')} with {percent(worst.confidence)} confidence, "
         f"{percent(worst.accuracy)} right."
     )
@@ -70,8 +73,8 @@ def draw_reliability(bins: Sequence[Bin], ece: float | None, width: float, name:
 
 
 def _below(values: Iterable[float]) -> float:
-    """Return the least of them or the next tenth below."""
-    return math.floor(10 * min(values) + 1e-9) / 10
+    """Return the least of them or the next tenth below, so that some of a scale is left."""
+    return min(0.9, math.floor(10 * min(values) + 1e-9) / 10)
 
 
 def _interval(part: Bin) -> tuple[float, float]:

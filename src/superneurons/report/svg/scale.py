@@ -55,6 +55,8 @@ class Scale:
         """
         if self.log:
             fine = self._decades(_FINE)
+            if len(fine) < 3:
+                return Scale(self.low, self.high, 0, 1).ticks(most)
             return fine if len(fine) <= most else self._decades(_COARSE) or fine[:most]
         step = _step(self.high - self.low, most)
         first = math.ceil(self.low / step - 1e-9)
