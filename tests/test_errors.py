@@ -9,13 +9,16 @@ from superneurons.errors import DataError, MissingExtraError, Problem, SuperNeur
 
 BUILT_IN = {
     "ArtefactError": ValueError,
+    "BusyError": RuntimeError,
     "DataError": ValueError,
+    "DeadlineError": TimeoutError,
     "MismatchError": ValueError,
     "MissingExtraError": ImportError,
     "ModelError": RuntimeError,
     "ModelNotFoundError": OSError,
     "OutputError": OSError,
     "ResourceError": MemoryError,
+    "ServiceError": RuntimeError,
     "VerificationError": RuntimeError,
 }
 

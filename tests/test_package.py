@@ -16,7 +16,8 @@ import superneurons
 
 SOURCE = Path(superneurons.__file__).parent
 ROOMS = [
-    "task", "vlm", "activations", "probes", "shortcut", "evaluate", "report", "amplify", "cli",
+    "task", "vlm", "activations", "probes", "shortcut", "evaluate", "report", "amplify",
+    "scale", "export", "serve", "cli",
 ]  # fmt: skip
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages([str(SOURCE)], "superneurons.")

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from superneurons.demo.tasks import make_task
     from superneurons.errors import (
         ArtefactError,
+        BusyError,
         DataError,
+        DeadlineError,
         MismatchError,
         MissingExtraError,
         ModelError,
         ModelNotFoundError,
         OutputError,
         ResourceError,
+        ServiceError,
         SuperNeuronsError,
         VerificationError,
     )
@@ -42,8 +45,10 @@ if TYPE_CHECKING:
 __all__ = [
     "VLM",
     "ArtefactError",
+    "BusyError",
     "Cascade",
     "DataError",
+    "DeadlineError",
     "MismatchError",
     "MissingExtraError",
     "ModelError",
@@ -53,6 +58,7 @@ __all__ = [
     "Prompt",
     "Record",
     "ResourceError",
+    "ServiceError",
     "SuperNeuronClassifier",
     "SuperNeuronsError",
     "Together",

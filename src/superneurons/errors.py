@@ -11,6 +11,9 @@
     │   └── MismatchError                    … or that belongs to another model, prompt or layout
     ├── OutputError(OSError)             a place that cannot be written, or is taken
     ├── ResourceError(MemoryError)       too little memory, with how much is needed
+    ├── ServiceError(RuntimeError)       a service that cannot answer now
+    │   ├── BusyError                        … its queue is full, or it is stopping
+    │   └── DeadlineError(TimeoutError)      … in the time that was given
     └── MissingExtraError(ImportError)   an optional dependency, with the command that installs it
 
 Each message says *what* is wrong, *where* (file:row, field, layer) and *how to mend it*.
@@ -23,7 +26,9 @@ from dataclasses import dataclass
 
 __all__ = [
     "ArtefactError",
+    "BusyError",
     "DataError",
+    "DeadlineError",
     "MismatchError",
     "MissingExtraError",
     "ModelError",
@@ -31,6 +36,7 @@ __all__ = [
     "OutputError",
     "Problem",
     "ResourceError",
+    "ServiceError",
     "SuperNeuronsError",
     "VerificationError",
 ]
@@ -140,6 +146,37 @@ class OutputError(SuperNeuronsError, OSError):
 
 class ResourceError(SuperNeuronsError, MemoryError):
     """Too little memory; the message says how much is needed."""
+
+
+class ServiceError(SuperNeuronsError, RuntimeError):
+    """A service that cannot answer now."""
+
+
+class BusyError(ServiceError):
+    """A service whose queue is full, or that is stopping.
+
+    Parameters
+    ----------
+    retry_after
+        Seconds after which it is worth asking again; ``None`` when it is stopping.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        retry_after: float | None = None,
+        where: str | None = None,
+        mend: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, mend=mend)
+        self.retry_after = retry_after
+
+
+class DeadlineError(ServiceError, TimeoutError):
+    """A service that did not answer in the time that was given."""
+
+    __str__ = SuperNeuronsError.__str__
 
 
 class MissingExtraError(SuperNeuronsError, ImportError):

@@ -1,0 +1,1 @@
+"""Fitted classifiers in forms that other engines, harnesses and hubs take."""

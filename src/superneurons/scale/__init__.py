@@ -1,0 +1,1 @@
+"""Fitted classifiers and probing past one process: predictors, clusters, ranks."""

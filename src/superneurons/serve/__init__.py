@@ -1,0 +1,1 @@
+"""A service that answers typed questions about pictures."""

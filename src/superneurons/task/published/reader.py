@@ -1,0 +1,101 @@
+"""Files of a published task, read with every problem kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from superneurons.errors import DataError, Problem
+from superneurons.task.rows import Row, read_text
+
+__all__ = ["Reader"]
+
+
+class Reader:
+    """Opens the files of one task and collects what is wrong with them.
+
+    Parameters
+    ----------
+    directory
+        Where the files are.
+    skip_bad
+        Whether rows that cannot be used, or whose pictures are missing, are left out (and counted)
+        instead of refused.
+
+    Attributes
+    ----------
+    problems
+        What is wrong with rows so far, as ``file:row``.
+    missing
+        Pictures that are not there, each once, relative to the directory.
+    """
+
+    def __init__(self, directory: Path, *, skip_bad: bool = False) -> None:
+        self.directory = directory
+        self.skip_bad = skip_bad
+        self.problems: list[Problem] = []
+        self.missing: dict[str, int] = {}
+        self._known: dict[str, bool] = {}
+
+    def lines(self, path: str) -> Iterator[Row]:
+        """Read JSON Lines; rows that are no JSON objects become problems."""
+        from superneurons.task.readers.jsonl import parse_lines
+
+        for row in parse_lines(read_text(self.directory / path).splitlines(), path):
+            if isinstance(row, Problem):
+                self.problems.append(row)
+            else:
+                yield row
+
+    def document(self, path: str) -> Any:
+        """Read one JSON document.
+
+        Raises
+        ------
+        DataError
+            When it is no valid JSON; says at which line.
+        """
+        try:
+            return json.loads(read_text(self.directory / path))
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"Not valid JSON: {error.msg}.",
+                where=f"{path}:{error.lineno}",
+                mend="Download the file again.",
+            ) from error
+
+    def bad(self, where: str, what: str) -> None:
+        """Keep one problem of a row."""
+        self.problems.append(Problem(where, what))
+
+    def text(self, row: Row, name: str) -> str | None:
+        """Return a field's text, or keep what is wrong with it and return nothing."""
+        value = row.values.get(name)
+        if isinstance(value, str) and value.strip():
+            return value
+        found = "is missing" if name not in row.values else f"must be text, not {value!r:.40}"
+        self.bad(row.where, f"{name!r} {found}")
+        return None
+
+    def picture(self, path: str) -> Path | None:
+        """Return a picture's path, or note that it is missing and return nothing."""
+        if path not in self._known:
+            self._known[path] = (self.directory / path).is_file()
+        if self._known[path]:
+            return self.directory / path
+        self.missing[path] = self.missing.get(path, 0) + 1
+        return None
+
+    def rows(self, path: str, items: Any) -> Iterator[Row]:
+        """Number the objects of a list, from 1; what is no object becomes a problem."""
+        if not isinstance(items, list):
+            raise DataError(
+                "The file holds no list of questions.", where=path, mend="Download it again."
+            )
+        for number, item in enumerate(items, start=1):
+            if isinstance(item, Mapping):
+                yield Row(f"{path}:{number}", item, item.keys())
+            else:
+                self.bad(f"{path}:{number}", "not a JSON object")
