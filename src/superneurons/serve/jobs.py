@@ -132,6 +132,10 @@ class Engine(Protocol):
         """The base model's name."""
 
     @property
+    def asks_base(self) -> bool:
+        """Whether the whole model is kept, so that jobs without a classifier are taken."""
+
+    @property
     def ready(self) -> bool:
         """Whether it takes jobs: opened, warmed up, its worker alive, not draining."""
 
