@@ -25,11 +25,14 @@ class Needed:
         What it is, in a few words.
     source
         The page it is downloaded from.
+    also
+        Other places it is looked for, in order: as it lies in its authors' repository, say.
     """
 
     path: str
     what: str
     source: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

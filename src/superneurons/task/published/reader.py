@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from superneurons.errors import DataError, Problem
 from superneurons.task.rows import Row, read_text
+
+if TYPE_CHECKING:
+    from superneurons.task.published.base import Needed
 
 __all__ = ["Reader"]
 
@@ -23,6 +26,8 @@ class Reader:
     skip_bad
         Whether rows that cannot be used, or whose pictures are missing, are left out (and counted)
         instead of refused.
+    look
+        Whether pictures are looked for. Where they aren't, each counts as there.
 
     Attributes
     ----------
@@ -32,12 +37,18 @@ class Reader:
         Pictures that are not there, each once, relative to the directory.
     """
 
-    def __init__(self, directory: Path, *, skip_bad: bool = False) -> None:
+    def __init__(self, directory: Path, *, skip_bad: bool = False, look: bool = True) -> None:
         self.directory = directory
         self.skip_bad = skip_bad
+        self.look = look
         self.problems: list[Problem] = []
         self.missing: dict[str, int] = {}
         self._known: dict[str, bool] = {}
+
+    def place(self, needed: Needed) -> str:
+        """Return where a file or folder lies: the first of its places that is there, or its own."""
+        places = (needed.path, *needed.also)
+        return next((p for p in places if (self.directory / p).exists()), needed.path)
 
     def lines(self, path: str) -> Iterator[Row]:
         """Read JSON Lines; rows that are no JSON objects become problems."""
@@ -82,7 +93,7 @@ class Reader:
     def picture(self, path: str) -> Path | None:
         """Return a picture's path, or note that it is missing and return nothing."""
         if path not in self._known:
-            self._known[path] = (self.directory / path).is_file()
+            self._known[path] = not self.look or (self.directory / path).is_file()
         if self._known[path]:
             return self.directory / path
         self.missing[path] = self.missing.get(path, 0) + 1
