@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,27 @@ from superneurons._extras import require
 from superneurons.errors import DataError
 from superneurons.task.rows import FIELDS, Format, Row, RowOrProblem
 
-__all__ = ["PARQUET", "SAVED_DATASET"]
+__all__ = ["PARQUET", "SAVED_DATASET", "parquet_rows", "saved_rows", "table_rows"]
 
 _BATCH = 1_000
 
 
-def _parquet_rows(path: Path) -> Iterator[RowOrProblem]:
+def parquet_rows(path: Path, columns: Collection[str] = FIELDS) -> Iterator[RowOrProblem]:
+    """Read a Parquet file: of each row those columns that there are, or all where there is none.
+
+    Raises
+    ------
+    DataError
+        When it is no readable Parquet file.
+    MissingExtraError
+        When ``pyarrow`` is not installed.
+    """
     parquet = require("pyarrow.parquet", extra="parquet", purpose="Reading Parquet files")
     arrow = require("pyarrow", extra="parquet", purpose="Reading Parquet files")
     try:
         with parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
-            batches = file.iter_batches(_BATCH, columns=_wanted(schema))
+            batches = file.iter_batches(_BATCH, columns=_wanted(schema, columns))
             yield from _rows(batches, schema, path.name)
     except arrow.ArrowException as error:
         raise DataError(
@@ -32,7 +41,16 @@ def _parquet_rows(path: Path) -> Iterator[RowOrProblem]:
         ) from error
 
 
-def _saved_rows(path: Path) -> Iterator[RowOrProblem]:
+def saved_rows(path: Path, columns: Collection[str] = FIELDS) -> Iterator[RowOrProblem]:
+    """Read one split that was saved with ``save_to_disk``, as :func:`parquet_rows` does.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, or holds several splits.
+    MissingExtraError
+        When ``datasets`` is not installed.
+    """
     datasets = require("datasets", extra="datasets", purpose="Reading a saved dataset")
     if (path / "dataset_dict.json").is_file():
         splits = sorted(part.name for part in path.iterdir() if part.is_dir())
@@ -42,22 +60,27 @@ def _saved_rows(path: Path) -> Iterator[RowOrProblem]:
             mend=f"Give the folder of one split, such as {path / splits[0] if splits else path}.",
         )
     try:
-        table = datasets.load_from_disk(str(path)).with_format("arrow")
+        table = datasets.load_from_disk(str(path))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"This saved dataset cannot be read: {error}.",
             where=str(path),
             mend="Save it again with `save_to_disk`.",
         ) from error
+    yield from table_rows(table, path.name, columns)
+
+
+def table_rows(table: Any, name: str, columns: Collection[str] = FIELDS) -> Iterator[RowOrProblem]:
+    """Read an open ``datasets.Dataset``, as :func:`parquet_rows` does; labels by their names."""
     schema = table.features.arrow_schema
     # pictures stay encoded bytes in this format; nothing is decoded here
-    batches = table.select_columns(_wanted(schema)).iter(_BATCH)
-    yield from _rows(batches, schema, path.name)
+    batches = table.with_format("arrow").select_columns(_wanted(schema, columns)).iter(_BATCH)
+    yield from _rows(batches, schema, name)
 
 
-def _wanted(schema: Any) -> list[str]:
+def _wanted(schema: Any, columns: Collection[str]) -> list[str]:
     # other columns can be large; but a table without any column would have no rows to report on
-    return [name for name in schema.names if name in FIELDS] or schema.names
+    return [name for name in schema.names if name in columns] or schema.names
 
 
 def _rows(batches: Iterable[Any], schema: Any, name: str) -> Iterator[RowOrProblem]:
@@ -91,7 +114,7 @@ def _named(number: Any, names: list[str]) -> Any:
 PARQUET = Format(
     name="Parquet (.parquet)",
     matches=lambda path: path.is_file() and path.suffix.lower() in {".parquet", ".pq"},
-    rows=_parquet_rows,
+    rows=parquet_rows,
 )
 
 SAVED_DATASET = Format(
@@ -99,5 +122,5 @@ SAVED_DATASET = Format(
     matches=lambda path: (
         (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
     ),
-    rows=_saved_rows,
+    rows=saved_rows,
 )
