@@ -94,7 +94,7 @@ def test_a_backlog_longer_than_promised_is_refused_by_the_measured_pace() -> Non
     queue = waiting(pace, max_wait=0.35, max_batch=4)
     for _ in range(3):
         queue.add(ticket())
-    with pytest.raises(BusyError, match="takes 0.4") as caught:
+    with pytest.raises(BusyError, match=r"takes 0\.4") as caught:
         queue.add(ticket())
     assert caught.value.retry_after == pytest.approx(0.05, abs=0.01)
 
