@@ -47,7 +47,8 @@ class Split:
         Reads them: gets a :class:`~superneurons.task.published.reader.Reader`, which opens files,
         looks for pictures and collects what is wrong, and returns the records in the files' order.
     role
-        ``"probe"``: to find neurons on; ``"test"``: to score on.
+        ``"probe"``: to find neurons on; ``"test"``: to score on; ``"ask"``: without labels, which
+        are not published, so only to be answered.
     count
         How many records the paper or the files' authors give, where they do.
     """
@@ -82,6 +83,8 @@ class Published:
         Records that paper probes on; balanced over the answers.
     unrolled
         Whether that paper asks for each option by itself.
+    template
+        How it does, for :func:`~superneurons.task.unroll.unroll`.
     notes
         What is left open by that paper, and how it is settled here.
     """
@@ -95,4 +98,5 @@ class Published:
     licence: str
     n_probe: int | None = None
     unrolled: bool = False
+    template: str | None = None
     notes: tuple[str, ...] = field(default=())
