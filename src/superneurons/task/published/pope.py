@@ -11,9 +11,11 @@ from superneurons.task.published.coco import Instances, group_of, instances_file
 from superneurons.task.published.reader import Reader
 from superneurons.task.record import Record
 
-__all__ = ["TASKS"]
+__all__ = ["QUESTION", "TASKS", "asked_for"]
 
-_QUESTION = "Is there {article} {object} in the image?"
+QUESTION = "Is there a {object} in the image?"
+"""POPE's question; "an" before vowels."""
+
 _REPOSITORY = "https://github.com/RUCAIBox/POPE"
 _VAL = picture_folder("val2014")
 _TRAIN = picture_folder("train2014")
@@ -67,22 +69,31 @@ def _train(reader: Reader) -> list[Record]:
         path = reader.picture(base + file_name)
         if path is not None:
             records += [
-                Record((path,), _asked(n), label, group=group_of(file_name), id=f"{file_name}:{n}")
+                Record(
+                    (path,), asked_for(n), label, group=group_of(file_name), id=f"{file_name}:{n}"
+                )
                 for n, label in asked
             ]
     return records
 
 
-def _asked(name: str) -> str:
-    article = "an" if name[0] in "aeiou" else "a"
-    return _QUESTION.format(article=article, object=name)
+def asked_for(name: str) -> str:
+    """Ask for an object, with the article that POPE's own code would take.
+
+    Examples
+    --------
+    >>> asked_for("oven"), asked_for("skis")
+    ('Is there an oven in the image?', 'Is there a skis in the image?')
+    """
+    question = QUESTION.format(object=name)
+    return question.replace("there a ", "there an ", 1) if name[0] in "aeiou" else question
 
 
 TASKS: tuple[Published, ...] = (
     Published(
         name="pope",
         title="POPE",
-        question=_QUESTION,
+        question=QUESTION,
         answers=("yes", "no"),
         splits={
             "train": Split((_INSTANCES, _TRAIN), _train, "probe"),
@@ -96,6 +107,13 @@ TASKS: tuple[Published, ...] = (
         paper="POPE: arXiv:2305.10355; reported on by arXiv:2603.10781, section 4",
         licence="MIT (questions); pictures: Flickr, terms at cocodataset.org",
         n_probe=3000,
-        notes=(),
+        notes=(
+            "Paper and files don't give questions to probe on. train makes them as POPE's own code "
+            "makes its random ones: of each picture of train2014 with three kinds of objects or "
+            "more, three that are there and three others, at random (seed 0). POPE draws among "
+            "the objects of its 500 pictures, here among all 80 of COCO.",
+            "arXiv:2603.10781 scores on 2.9K questions, which of the three files is not said: "
+            "only random has so few (2910).",
+        ),
     ),
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superneurons.errors import DataError, Problem
+from superneurons.task.published.streaming import list_items
 from superneurons.task.rows import Row, read_text
 
 if TYPE_CHECKING:
@@ -77,6 +78,18 @@ class Reader:
                 mend="Download the file again.",
             ) from error
 
+    def items(self, path: str, name: str) -> Iterator[Any]:
+        """Read the list of that name from a JSON document, one item after the other.
+
+        Of a file of a gigabyte, as CLEVR's questions are, only the text is held in memory.
+
+        Raises
+        ------
+        DataError
+            When it is no valid JSON object with such a list; says at which line.
+        """
+        yield from list_items(read_text(self.directory / path), name, path)
+
     def bad(self, where: str, what: str) -> None:
         """Keep one problem of a row."""
         self.problems.append(Problem(where, what))
@@ -101,7 +114,7 @@ class Reader:
 
     def rows(self, path: str, items: Any) -> Iterator[Row]:
         """Number the objects of a list, from 1; what is no object becomes a problem."""
-        if not isinstance(items, list):
+        if not isinstance(items, list | Iterator):
             raise DataError(
                 "The file holds no list of questions.", where=path, mend="Download it again."
             )
