@@ -21,6 +21,7 @@ from superneurons.cli import (
     fit,
     inspect,
     layers,
+    lora,
     predict,
     report,
     search,
@@ -47,6 +48,7 @@ app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
 app.command("search")(search.search)
 app.command("cascade")(cascade.cascade)
+app.command("lora")(lora.lora)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)
