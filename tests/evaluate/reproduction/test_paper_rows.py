@@ -25,7 +25,7 @@ def test_every_row_is_of_a_known_task_and_model() -> None:
         ("POPE", "pope"),
         ("InstaOrder (depth)", "instaorder-depth"),
         ("instaorder_occ", "instaorder-occlusion"),
-        ("aokvqa", "a-okvqa"),
+        ("A-OKVQA", "aokvqa"),
         ("ScienceQA", "scienceqa"),
         ("presence", None),
         ("pope-gqa", None),

@@ -71,10 +71,10 @@ def test_the_odd_row_is_off_by_two_points() -> None:
 def test_a_typing_error_of_three_points_would_be_seen(field: str) -> None:
     """The checks above bite: one wrong figure in any whole row fails one of them.
 
-    But for the precision of a model that nearly never says "yes": nothing hangs on it.
+    But for a model that says "yes" nearly always, or never: little hangs on one of them then.
     """
     for row in WHOLE:
-        if field == "precision" and (row.recall or 0) < 5:
+        if not 5 < (row.recall or 0) < 98:
             continue
         wrong = replace(row, **{field: getattr(row, field) + (3 if field != "recall" else -3)})
         a, p, r, f1 = figures(wrong)

@@ -32,7 +32,7 @@ _ALIASES = {
     "instaorder-occlusion": ("occlusion", "instaorderocc", "occ"),
     "vizwiz": ("vizwizyesno", "vizwizvqa"),
     "clevr": ("clevryesno",),
-    "a-okvqa": (),
+    "aokvqa": (),
     "scienceqa": ("sciqa", "scienceqaimg"),
 }
 
@@ -50,7 +50,7 @@ def paper_task(name: str) -> str | None:
     Examples
     --------
     >>> paper_task("AOKVQA"), paper_task("dark")
-    ('a-okvqa', None)
+    ('aokvqa', None)
     """
     return _TASKS.get(_plain(name))
 

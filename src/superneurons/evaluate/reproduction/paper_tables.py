@@ -13,7 +13,7 @@ from superneurons.evaluate.reproduction.printed import Method, Metric, Printed
 __all__ = ["MAIN_ROWS", "TASKS"]
 
 TASKS = (
-    "pope", "instaorder-depth", "instaorder-occlusion", "vizwiz", "clevr", "a-okvqa", "scienceqa",
+    "pope", "instaorder-depth", "instaorder-occlusion", "vizwiz", "clevr", "aokvqa", "scienceqa",
 )  # fmt: skip
 """The columns of both tables. Of InstaOrder, VizWiz and CLEVR the yes/no questions; A-OKVQA and
 ScienceQA as one yes/no question per option."""
