@@ -49,7 +49,8 @@ Data: TypeAlias = Annotated[
         "--data",
         "-d",
         help="JSONL, CSV or Parquet file (image, question, label, …), a folder with one folder "
-        "per label, a saved Hugging Face dataset, or '-' for JSONL on standard input.",
+        "per label, a saved Hugging Face dataset, '-' for JSONL on standard input, or a published "
+        "task as NAME:DIR@SPLIT, such as pope:/data/pope@random (see `superneurons tasks`).",
     ),
 ]
 OtherData: TypeAlias = Annotated[

@@ -43,7 +43,9 @@ def read_records(
     source
         A JSON Lines, CSV or Parquet file, a Hugging Face dataset saved with ``save_to_disk``, a
         folder with one folder of pictures per class, or an open stream of JSON Lines (there,
-        paths are relative to the working folder).
+        paths are relative to the working folder); or a published task in the files of its
+        authors, as ``NAME:DIR[@SPLIT][?skip-bad]``: ``pope:/data/pope@random`` (see
+        :func:`superneurons.task.published.source.parse_source`).
     question
         The question of rows that have none.
     require_labels
@@ -82,11 +84,33 @@ def read_records(
     """
     if question is not None and not question.strip():
         raise DataError("The question is empty.", mend="Ask something, such as 'Is there a cat?'.")
+    task = _published(source, require_labels)
+    if task is not None:
+        return task
     name = str(source if isinstance(source, str | Path) else getattr(source, "name", "<stream>"))
     records, found = _convert(source, name, question, require_labels)
     if not records:
         raise DataError("There are no records.", where=name, mend="Give at least one.")
     _warn_of_misspelt(found, name)
+    return records
+
+
+def _published(source: Path | str | TextIO, require_labels: bool) -> list[Record] | None:
+    """Read a published task; nothing where the source is something else."""
+    if not isinstance(source, str | Path) or ":" not in str(source):
+        return None
+    from superneurons.task.published.source import parse_source
+
+    task = parse_source(str(source))
+    if task is None:
+        return None
+    records = task.read()
+    if require_labels and any(record.label is None for record in records):
+        raise DataError(
+            "These questions were published without their answers.",
+            where=str(task),
+            mend="Name another split; `superneurons tasks show` lists them.",
+        )
     return records
 
 
@@ -125,12 +149,24 @@ def _open(source: Path | str | TextIO, name: str) -> tuple[Path, Iterator[RowOrP
         return Path(), jsonl.parse_lines(source, name)
     path = Path(os.path.expanduser(source))  # noqa: PTH111 (Path.expanduser fails on "~nobody")
     if not path.exists():
-        raise DataError("There is no such file or folder.", where=name, mend="Check the path.")
+        raise DataError(
+            "There is no such file or folder.", where=name, mend=f"Check the path{_meant(name)}."
+        )
     for form in FORMATS:
         if form.matches(path):
             return path if path.is_dir() else path.parent, form.rows(path)
     known = "; ".join(form.name for form in FORMATS)
+    known += "; a published task (NAME:DIR, see `superneurons tasks list`)"
     raise DataError("This kind of file is not read.", where=name, mend=f"Give one of: {known}.")
+
+
+def _meant(name: str) -> str:
+    if ":" not in name:
+        return ""
+    from superneurons.task.published.source import near_task
+
+    near = near_task(name)
+    return "" if near is None else f", or did you mean the published task {near!r}"
 
 
 def _merged(problems: Sequence[Problem], n_rows: int, name: str) -> list[Problem]:
