@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -93,6 +93,7 @@ def read_layers(
     batch_size: int = 8,
     seed: int = 0,
     steps: Steps = silent,
+    witness: Callable[[ProbingSet, Captured, BaseTask], object] | None = None,
 ) -> Readings:
     """Read every layer at the last prompt token and at the first generated one.
 
@@ -108,9 +109,10 @@ def read_layers(
         Labelled records of two labels to fit on, and others to score on.
     prompt
         How they are asked.
-    batch_size, seed, steps
-        Records per forward pass (each record takes two), seed of what is drawn, and what shows
-        progress.
+    batch_size, seed, steps, witness
+        Records per forward pass (each record takes two), seed of what is drawn, what shows
+        progress, and what is shown the probing set, all that was captured (of it, then of the test
+        records), and how the base model was asked, while it is there.
 
     Raises
     ------
@@ -142,6 +144,8 @@ def read_layers(
                 fitted = _Layer(states[:n], probing.y, probing.groups, seed)
                 rows.append(fitted.read(site.position, layer, states[n:], truth, said))
             told(done, len(sites))
+    if witness is not None:
+        witness(probing, both, base)
     setting = setting_of(vlm, test, 0, seed, prompt) | {"probing_records": n}
     return Readings(tuple(rows), mean_recall(truth, said), setting)
 
