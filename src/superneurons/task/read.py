@@ -12,6 +12,7 @@ from typing import TextIO
 from superneurons.errors import DataError, Problem
 from superneurons.task.convert import Converter, near_field
 from superneurons.task.labels import DataWarning
+from superneurons.task.published.hub_source import HUB
 from superneurons.task.readers import arrow, csv_table, folder, jsonl
 from superneurons.task.record import Record
 from superneurons.task.rows import Format, RowOrProblem
@@ -45,7 +46,9 @@ def read_records(
         folder with one folder of pictures per class, or an open stream of JSON Lines (there,
         paths are relative to the working folder); or a published task in the files of its
         authors, as ``NAME:DIR[@SPLIT][?skip-bad]``: ``pope:/data/pope@random`` (see
-        :func:`superneurons.task.published.source.parse_source`).
+        :func:`superneurons.task.published.source.parse_source`); or a dataset of the hub or a
+        local copy, as ``hf:OWNER/NAME[:CONFIG]@SPLIT[?image=COLUMN&label=COLUMN…]`` (see
+        :func:`superneurons.task.published.hub.hub_rows`).
     question
         The question of rows that have none.
     require_labels
@@ -147,15 +150,20 @@ def _convert(
 def _open(source: Path | str | TextIO, name: str) -> tuple[Path, Iterator[RowOrProblem]]:
     if not isinstance(source, str | Path):
         return Path(), jsonl.parse_lines(source, name)
+    if name.startswith(HUB):
+        from superneurons.task.published.hub import hub_rows
+
+        return hub_rows(name)
     path = Path(os.path.expanduser(source))  # noqa: PTH111 (Path.expanduser fails on "~nobody")
     if not path.exists():
         raise DataError(
-            "There is no such file or folder.", where=name, mend=f"Check the path{_meant(name)}."
+            "There is no such file or folder.", where=name, mend=f"Check the path.{_meant(name)}"
         )
     for form in FORMATS:
         if form.matches(path):
             return path if path.is_dir() else path.parent, form.rows(path)
     known = "; ".join(form.name for form in FORMATS)
+    known += "; a dataset of the hub (hf:OWNER/NAME@SPLIT)"
     known += "; a published task (NAME:DIR, see `superneurons tasks list`)"
     raise DataError("This kind of file is not read.", where=name, mend=f"Give one of: {known}.")
 
@@ -166,7 +174,7 @@ def _meant(name: str) -> str:
     from superneurons.task.published.source import near_task
 
     near = near_task(name)
-    return "" if near is None else f", or did you mean the published task {near!r}"
+    return "" if near is None else f" Did you mean the published task {near!r}?"
 
 
 def _merged(problems: Sequence[Problem], n_rows: int, name: str) -> list[Problem]:

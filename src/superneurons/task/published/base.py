@@ -48,7 +48,7 @@ class Split:
         looks for pictures and collects what is wrong, and returns the records in the files' order.
     role
         ``"probe"``: to find neurons on; ``"test"``: to score on; ``"ask"``: without labels, which
-        are not published, so only to be answered.
+        are not published, so only to be answered; ``"all"``: what other splits are parts of.
     count
         How many records the paper or the files' authors give, where they do.
     """

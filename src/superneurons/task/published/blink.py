@@ -16,7 +16,7 @@ from superneurons.task.readers.arrow import parquet_rows, saved_rows
 from superneurons.task.record import ImageSource, Record
 from superneurons.task.rows import Row
 
-__all__ = ["TASKS"]
+__all__ = ["TASKS", "blink_question"]
 
 _SITE = "https://huggingface.co/datasets/BLINK-Benchmark/BLINK"
 _IMAGES = ("image_1", "image_2", "image_3", "image_4")
@@ -100,7 +100,7 @@ def _read(
         return None
     own = row.values.get("idx")
     name = own if isinstance(own, str) and own else row.where
-    asked = _question(subtask, question, options)
+    asked = blink_question(subtask, question, options)
     return Record(tuple(pictures.values()), asked, label, id=name), frozenset(pictures)
 
 
@@ -125,7 +125,14 @@ def _pictures(reader: Reader, row: Row) -> dict[str, ImageSource]:
     return found
 
 
-def _question(subtask: str, question: str, options: Sequence[str]) -> str:
+def blink_question(subtask: str, question: str, options: Sequence[str]) -> str:
+    """Ask as SAVs does: the question, then the options behind letters, on one line.
+
+    Examples
+    --------
+    >>> blink_question("Jigsaw", "Which fits?", ["the second image", "the third image"])
+    'Which fits? Select from the following choices. (A) the second image (B) the third image'
+    """
     word = "options" if subtask in _SAYS_OPTIONS else "choices"
     listed = inline(dict(zip(_IN_FILE, options, strict=False)))
     return f"{question.strip()} Select from the following {word}. {listed}"
@@ -174,7 +181,7 @@ def _task(subtask: str, n_letters: int, count: int) -> Published:
         splits={
             "probe": Split((val,), _load(subtask, val, probe=True), "probe"),
             "rest": Split((val,), _load(subtask, val, probe=False), "test"),
-            "val": Split((val,), _load(subtask, val), "test", count),
+            "val": Split((val,), _load(subtask, val), "all", count),
             "test": Split((test,), _load(subtask, test, labelled=False), "ask"),
         },
         paper="BLINK: arXiv:2404.12390; reported on by arXiv:2412.00142 (SAVs)",
