@@ -15,7 +15,15 @@ from superneurons.task.published.reader import Reader
 from superneurons.task.published.registry import find_task
 from superneurons.task.record import Record
 
-__all__ = ["Loaded", "absent", "find_split", "load_published", "missing_pictures", "read_split"]
+__all__ = [
+    "Loaded",
+    "absent",
+    "counted",
+    "find_split",
+    "load_published",
+    "missing_pictures",
+    "read_split",
+]
 
 _MOST_NAMED = 20
 
@@ -84,8 +92,8 @@ def load_published(
     n_missing = sum(loaded.missing.values())
     if loaded.bad or n_missing:
         warnings.warn(
-            f"{where}: left out are {len(loaded.bad)} rows that cannot be read and {n_missing} "
-            "records without their pictures.",
+            f"{where}: left out are {counted(len(loaded.bad), 'row')} that cannot be read and "
+            f"{counted(n_missing, 'record')} without pictures.",
             DataWarning,
             stacklevel=2,
         )
@@ -153,7 +161,7 @@ def read_split(
     gone = absent(needs, directory)
     if gone:
         raise DataError(
-            f"{len(gone)} files or folders of {task.title} are missing.",
+            f"Files or folders of {task.title} are missing: {len(gone)}.",
             problems=[Problem(n.path, f"{n.what}, from {n.source}") for n in gone],
             where=str(directory),
             mend=_SHOW % task.name,
@@ -166,6 +174,17 @@ def read_split(
             f"A file cannot be read: {error}.", where=str(directory), mend="Check its rights."
         ) from error
     return Loaded(records, tuple(reader.problems), dict(reader.missing))
+
+
+def counted(n: int, noun: str) -> str:
+    """Say how many there are of something.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def missing_pictures(split: Split, missing: dict[str, int]) -> list[Problem]:
@@ -186,7 +205,10 @@ def missing_pictures(split: Split, missing: dict[str, int]) -> list[Problem]:
         source = f"; from {folders[folder].source}" if folder else ""
         shown = ", ".join(names[:_MOST_NAMED])
         problems.append(
-            Problem(folder or "pictures", f"{len(names)} pictures missing: {shown}{more}{source}")
+            Problem(
+                folder or "pictures",
+                f"{counted(len(names), 'picture')} missing: {shown}{more}{source}",
+            )
         )
     return problems
 
@@ -196,10 +218,10 @@ _SHOW = "`superneurons tasks show %s` says what to download and where to put it.
 
 def _refusal(split: Split, loaded: Loaded, where: str) -> DataError:
     rows, pictures = len(loaded.bad), len(loaded.missing)
-    parts = [f"{rows} rows that cannot be read"] * (rows > 0)
-    parts += [f"{pictures} missing pictures"] * (pictures > 0)
+    parts = [f"{counted(rows, 'row')} cannot be read"] * (rows > 0)
+    parts += [f"{counted(pictures, 'picture')} cannot be found"] * (pictures > 0)
     return DataError(
-        f"The data have {' and '.join(parts)}.",
+        f"Not all data can be used: {' and '.join(parts)}.",
         problems=[*missing_pictures(split, loaded.missing), *loaded.bad],
         where=where,
         mend="Download what is missing, or leave these rows out: append ?skip-bad to the source.",

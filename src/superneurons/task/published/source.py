@@ -40,7 +40,7 @@ class Source:
     skip_bad
         Whether what cannot be used is left out.
     n, seed
-        Of the probing set.
+        So many are drawn as a probing set, from the first split to probe on if none is named.
     """
 
     name: str
@@ -53,17 +53,18 @@ class Source:
     def read(self) -> list[Record]:
         """Read the records; see :func:`~superneurons.task.published.load.load_published`."""
         task = find_task(self.name)
-        if self.split == _PROBE and _PROBE not in task.splits:
+        drawn = self.split == _PROBE and _PROBE not in task.splits
+        first = self.split == _TEST and _TEST not in task.splits
+        split = None if drawn or first else self.split
+        if drawn or self.n is not None:
             return probing_records(
-                self.name, self.directory, n=self.n, seed=self.seed, skip_bad=self.skip_bad
+                self.name,
+                self.directory,
+                split,
+                n=self.n,
+                seed=self.seed,
+                skip_bad=self.skip_bad,
             )
-        if self.n is not None:
-            raise DataError(
-                "n goes with the split 'probe' only.",
-                where=str(self),
-                mend=f"Write {self.name}:{self.directory}@probe?n={self.n}.",
-            )
-        split = None if self.split == _TEST and _TEST not in task.splits else self.split
         return load_published(
             self.name, self.directory, find_split(task, split), skip_bad=self.skip_bad
         )
@@ -75,8 +76,8 @@ class Source:
 def parse_source(text: str) -> Source | None:
     """Read ``NAME:DIR[@SPLIT][?OPTION[&OPTION]]``; nothing where it is something else.
 
-    A path that exists is a path, whatever its name. Options are ``skip-bad``, and with the split
-    ``probe``: ``n=1000`` and ``seed=1``.
+    A path that exists is a path, whatever its name. Options are ``skip-bad``, and ``n=1000`` and
+    ``seed=1`` to draw a probing set.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def _options(text: str, where: str) -> dict[str, str]:
             raise DataError(
                 f"{part!r} is no option of a published task.",
                 where=where,
-                mend="The options: skip-bad; with the split probe: n=1000, seed=0.",
+                mend="The options: skip-bad; to draw a probing set: n=1000, seed=0.",
             )
         values[name] = value
     return values
