@@ -115,7 +115,7 @@ def _again(seconds: float | None) -> dict[str, str]:
 
 def _framework(error: HTTPException) -> SuperNeuronsError:
     mends = {
-        404: "See GET /v1/models for what is served, and /docs for the endpoints.",
+        404: "GET /openapi.json lists the endpoints.",
         405: "See the Allow header for the methods there are.",
     }
     return SuperNeuronsError(f"{error.detail}.", mend=mends.get(error.status_code))

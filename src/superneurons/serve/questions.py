@@ -61,16 +61,17 @@ def _asked(
     if not pictures:
         raise DataError("there is no picture: give one as asset")
     bare_own = _without(own, names)
+    places = tuple(f"assets.{one}" for one in pictures)
     fitted = (
         named
         or routing.classifiers.get(name)
         or routing.matching(bare_own, lambda one: _keys(question, one) is not None)
     )
     if fitted is not None:
-        return asked_fitted(where, fitted, bare_own, _keys(question, fitted), pictures)
+        return asked_fitted(where, fitted, bare_own, _keys(question, fitted), places)
     parts = (state, own, *_meanings(question))
     text = "\n\n".join(filter(None, (_worded(part, names, pictures) for part in parts)))
-    return asked_base(where, routing, text, _options(question, names, pictures), pictures)
+    return asked_base(where, routing, text, _options(question, names, pictures), places)
 
 
 def _text(content: Any) -> str:
