@@ -101,7 +101,9 @@ def _told(error: Exception) -> tuple[int, SuperNeuronsError, dict[str, str]]:
         return 422, error, {}
     if isinstance(error, BusyError):
         stopping = error.retry_after is None
-        return (503 if stopping else 429), error, _again(error.retry_after)
+        # A client that keeps its connection would be cut off when the service has stopped.
+        last = {"Connection": "close"} if stopping else {}
+        return (503 if stopping else 429), error, _again(error.retry_after) | last
     if isinstance(error, DeadlineError | ServiceError | ResourceError):
         return 503, error, _again(None)
     if isinstance(error, SuperNeuronsError):  # of the model or artefact: nothing a caller can mend

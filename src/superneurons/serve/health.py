@@ -32,8 +32,8 @@ def router(service: Service) -> APIRouter:
     @routes.get(
         "/metrics",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}}
-        | errors(401),
+        responses=errors(401)
+        | {200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}},
     )
     async def metrics() -> Response:
         """Return counts of requests and answers, times, and what the engine measures."""
