@@ -15,7 +15,7 @@ from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.pool import two_parts
 from superneurons.evaluate.robustness.gathered import MAJORITY, NEURONS, SHORT, Gathered, gather
 from superneurons.evaluate.robustness.seed_scores import SeedScores, seed_scores, spread_interval
-from superneurons.evaluate.robustness.sheet import Sheet, percent, with_interval
+from superneurons.evaluate.robustness.sheet import Sheet, with_interval
 from superneurons.evaluate.robustness.shuffles import (
     deal,
     with_labels_of,
@@ -143,20 +143,14 @@ class Shuffled:
         cells = {(row.name, row.way): row for row in self.rows}
         names = tuple(dict.fromkeys(row.name for row in self.rows))
         ways = tuple(dict.fromkeys(row.way for row in self.rows if row.way != MAJORITY))
-        rows = [
-            (
-                name,
-                *(_shown(cells[name, way]) for way in ways),
-                percent(cells[name, ways[0]].scores.majority),
-            )
-            for name in names
-        ]
-        header = ("", *(SHORT[way] for way in ways), "majority")
+        rows = [(name, *(_shown(cells[name, way]) for way in ways)) for name in names]
+        header = ("", *(SHORT[way] for way in ways))
         title = (
             f"Balanced accuracy, % (95 % over {len(self.seeds)} shuffles); chance "
             f"{self.chance:.1%}; *: chance is in the interval"
         )
-        notes = tuple(filter(None, (self.verdict(), self.note)))
+        majority = f"Majority class: accuracy {self.rows[0].scores.majority:.1%}."
+        notes = tuple(filter(None, (self.verdict(), majority, self.note)))
         return (Sheet(title, header, tuple(rows), notes),)
 
 

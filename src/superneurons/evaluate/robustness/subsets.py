@@ -72,7 +72,8 @@ def _order(
     np.add.at(counts, (groups, codes), 1)
     shuffled = rng.permutation(n_groups)
     waiting = [[g for g in shuffled[::-1].tolist() if counts[g, c]] for c in range(n_codes)]
-    had, seen, order = np.zeros(n_codes, dtype=np.int64), set(), []
+    had, order = np.zeros(n_codes, dtype=np.int64), list[int]()
+    seen: set[int] = set()
     while len(order) < n_groups:
         for code in np.argsort(had, kind="stable").tolist():
             while waiting[code] and waiting[code][-1] in seen:
