@@ -135,7 +135,7 @@ class _Server(uvicorn.Server):
             host, port, *_ = sockets[0].getsockname()
             self._started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, _sig: int, _frame: FrameType | None) -> None:
         # Not the inherited one: it would raise the signal again in the end, for another exit code.
         if self._draining is not None:
             self.should_exit = self.force_exit = True
