@@ -8,7 +8,7 @@ import pytest
 from superneurons.errors import BusyError, DeadlineError
 from superneurons.serve.batching import Ticket, Waiting
 from superneurons.serve.jobs import Answer, Job
-from superneurons.serve.limit import BatchLimit
+from superneurons.serve.batch_limit import BatchLimit
 from superneurons.serve.pace import Pace
 from superneurons.serve.settings import EngineSettings
 

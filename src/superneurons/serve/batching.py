@@ -7,12 +7,16 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition
+from typing import TYPE_CHECKING
 
 from superneurons.errors import BusyError, DeadlineError, SuperNeuronsError
+from superneurons.serve.batch_limit import BatchLimit
 from superneurons.serve.jobs import Answer, Job
-from superneurons.serve.limit import BatchLimit
 from superneurons.serve.pace import Pace
 from superneurons.serve.settings import EngineSettings
+
+if TYPE_CHECKING:
+    from superneurons.serve.routes import Route
 
 __all__ = ["Ticket", "Waiting"]
 
@@ -31,6 +35,8 @@ class Ticket:
         Jobs of one lane can share a batch.
     questions
         Rows that it takes in a batch.
+    route
+        How it is asked.
     arrived
         Moment of :func:`time.monotonic`.
     begun
@@ -44,6 +50,7 @@ class Ticket:
     job: Job
     lane: Hashable
     questions: int = 1
+    route: Route | None = None
     arrived: float = field(default_factory=time.monotonic)
     begun: float = 0.0
     attempts: int = 0

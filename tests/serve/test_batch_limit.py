@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 
-from superneurons.serve.limit import BatchLimit
+from superneurons.serve.batch_limit import BatchLimit
 
 
 def test_half_of_what_did_not_fit_is_tried_from_then_on() -> None:
