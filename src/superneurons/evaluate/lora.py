@@ -17,6 +17,7 @@ from superneurons.evaluate.contest import Fitted
 from superneurons.evaluate.entrants import CALIBRATED, Entrants
 from superneurons.evaluate.entries import Entry
 from superneurons.evaluate.logit_answers import logit_answers
+from superneurons.evaluate.lora_adapters import require_peft
 from superneurons.evaluate.lora_frozen import Frozen
 from superneurons.evaluate.lora_training import LoraSettings, Tuned, train_lora
 from superneurons.evaluate.passes import Steps, silent
@@ -117,6 +118,7 @@ def compare_lora(
     ModelError
         When the model can't be asked like this, or its first token can't tell the labels apart.
     """
+    require_peft()
     settings, prompt = settings or LoraSettings(), prompt or Prompt()
     chosen = check_sizes(sizes, len(probe))
     order = _evenly(probe, seed)[: chosen[-1]] if sizes else range(len(probe))

@@ -81,13 +81,17 @@ def with_adapters(
     MissingExtraError
         When ``peft`` is not installed.
     ModelError
-        When no decoder layer has attention.
+        When no decoder layer has attention, or the model has adapters already.
 
     Notes
     -----
     Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models".
     """
     peft, twin = require_peft(), vlm.model
+    if adapter_weights(vlm):
+        raise ModelError(
+            "This model has adapters already.", mend="Give the model as it was before they came."
+        )
     paths = attention_projections(vlm)
     for path in paths:
         twin = with_child(twin, path, twin.get_submodule(path))

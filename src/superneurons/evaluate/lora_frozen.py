@@ -100,19 +100,14 @@ class Frozen:
             "words": self.base.words if words else None,
         }  # fmt: skip
         capture(self.vlm, probing.records[: self.batch_size], **options)  # nobody's first pass
-        before, so_far = 0, Spent()
+        before, so_far, n = 0, Spent(), int(ends[-1])
         with self.steps("running the model" if words else "asking per option") as told:
             for size in dict.fromkeys((*self.sizes, len(records))):
                 rows = probing.records[ends[before] : ends[size]]
-                done = int(ends[before])
                 with spending(self.vlm.device) as spent:
-                    parts.append(
-                        capture(
-                            self.vlm, rows, **options,
-                            progress=lambda n, _, done=done: told(done + n, int(ends[-1])),
-                        )
-                    )  # fmt: skip
+                    parts.append(capture(self.vlm, rows, **options))
                 so_far = so_far + spent
                 self.spent[probing.form, size], before = so_far, size
+                told(int(ends[size]), n)
         parents = np.repeat(np.arange(len(records)), each)
         return Pool(probing, parents, joined(parts))

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Runner = Callable[..., Any]
+QUICK = ("--steps", 8, "--rates", "1e-2", "--rank", 4, "--repeats", 1, "--device", "cpu")
+OURS = "Super Neurons, improved"
+
+
+def test_a_learning_curve_is_told_size_by_size(
+    run: Runner, llava_path: Path, train: Path, test_file: Path
+) -> None:
+    words = ("lora", "-m", llava_path, "-d", train, "--test", test_file, *QUICK)
+    shown = run(*words, "--sizes", "10,24")
+    assert shown.code == 0, shown.err
+    first, second = shown.out.split("10 probing records")[1].split("24 probing records")
+    for part in (first, second):
+        for name in ("base model, first token", OURS, "paper's rule", "LoRA, calibrated logits"):
+            assert name in part
+        assert "held out chose" in part
+        assert "12 test records" in part
+    assert "trained on 8 records; 2 held out" in " ".join(first.split())
+
+
+def test_json_has_scores_costs_and_what_was_trained(
+    run: Runner, llava_path: Path, train: Path
+) -> None:
+    done = run("lora", "-m", llava_path, "-d", train, *QUICK, "--json")
+    assert done.code == 0, done.err
+    (found,) = done.json["sizes"]
+    assert found["n_probe"] + found["setting"]["test_records"] == 24
+    rows = {row["name"]: row for row in found["rows"]}
+    assert rows["LoRA, first token"]["ms"]["repeats"] == 1
+    assert rows["LoRA, first token"]["lead"]["balanced_accuracy"]["p_value"] > 0
+    assert found["learning"]["LoRA, first token"]["seconds"] > 0
+    assert found["lora"]["settings"]["steps"] == 8
+    assert found["lora"]["weights"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "Give --task (an embedded task) or --data"),
+        (("--task", "dark", "--sizes", "50,many"), "--sizes: 'many' is no whole number"),
+        (("--task", "dark", "--rates", "quick"), "--rates: 'quick' is no number"),
+        (("--task", "dark", "--rates", "3"), "rates: are [3.0], not all between 0 and 1"),
+        (("--task", "dark", "--n-probe", 20, "--sizes", "50"), "size 50: is not from 4 to the 20"),
+    ],
+)
+def test_what_makes_no_sense_is_said_before_a_model_is_opened(
+    run: Runner, words: tuple[object, ...], said: str
+) -> None:
+    done = run("lora", *words, "--model", "/nowhere")
+    assert done.code == 2
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert "/nowhere" not in done.err
+
+
+def test_a_picture_in_both_files_is_refused(run: Runner, llava_path: Path, train: Path) -> None:
+    done = run("lora", "-m", llava_path, "-d", train, "--test", train)
+    assert done.code == 2
+    assert "24 of 24 test records share a picture" in done.err
+
+
+def test_without_peft_the_extra_is_named_before_a_model_is_opened(
+    run: Runner, train: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    done = run("lora", "-m", "/nowhere", "-d", train)
+    assert done.code == 2
+    assert "pip install 'superneurons[lora]'" in done.err
+    assert "/nowhere" not in done.err
