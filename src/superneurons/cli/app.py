@@ -24,6 +24,7 @@ from superneurons.cli import (
     lora,
     predict,
     report,
+    robustness,
     search,
     tasks,
     verify,
@@ -56,6 +57,7 @@ app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(amplify.app, name="amplify")
+app.add_typer(robustness.app, name="robustness")
 
 
 def _version(asked: bool) -> None:
