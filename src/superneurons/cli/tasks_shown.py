@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 __all__ = ["checked_as_dict", "checked_lines", "task_as_dict", "task_lines"]
 
-_ROLES = {"probe": "to probe on", "test": "to score on", "ask": "to ask only, no labels"}
+_ROLES = {
+    "probe": "to probe on",
+    "test": "to score on",
+    "ask": "to ask only, no labels",
+    "all": "all, of which others are parts",
+}
 _MOST_SHOWN = 20
 
 
@@ -65,7 +70,7 @@ def task_lines(task: Published) -> Iterator[str]:
 
 
 def _given(task: Published) -> str:
-    first = {split.role: name for name, split in reversed(task.splits.items())}
+    first = {split.role: name for name, split in reversed(list(task.splits.items()))}
     test = f"{task.name}:FOLDER@{first['test']}" if "test" in first else ""
     if "probe" not in first:
         return f"--data {test}"

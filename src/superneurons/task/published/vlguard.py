@@ -63,11 +63,13 @@ def _load(file: Needed, folder: Needed) -> Callable[[Reader], list[Record]]:
 
 def _asked(reader: Reader, row: Row) -> Iterator[tuple[str, str, str]]:
     """Give the instructions of a row, with what kind each is and whether it is harmful."""
-    wanted = _wanted(row.values.get("safe"))
-    entries = row.values.get("instr-resp")
+    safe, entries = row.values.get("safe"), row.values.get("instr-resp")
+    wanted = _wanted(safe)
+    if wanted is None:
+        reader.bad(row.where, f"'safe' must be true or false, not {safe!r:.40}")
+    if not isinstance(entries, list):
+        reader.bad(row.where, f"'instr-resp' must be a list, not {entries!r:.40}")
     if wanted is None or not isinstance(entries, list):
-        what = "'safe' must be true or false" if wanted is None else "'instr-resp' must be a list"
-        reader.bad(row.where, f"{what}, not {row.values.get(what.split(chr(39))[1])!r:.40}")
         return
     found = {kind: text for entry in entries for kind, text in _texts(entry, wanted)}
     if len(found) < len(wanted):

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from published_files import naturalbench
+from superneurons.errors import DataError
+from superneurons.task.groups import group_ids
+from superneurons.task.images import image_key, open_image
+from superneurons.task.published.load import load_published
+
+
+def test_a_row_is_one_group_of_four(tmp_path: Path) -> None:
+    records = load_published("naturalbench", naturalbench(tmp_path))
+    assert [(r.id, r.question, r.label) for r in records] == [
+        (f"naturalbench/17:{pair}", f"Is the dog {state}? Answer with Yes or No.", label)
+        for pair, state, label in [
+            ("q0_i0", "asleep", "yes"),
+            ("q0_i1", "asleep", "no"),
+            ("q1_i0", "awake", "no"),
+            ("q1_i1", "awake", "yes"),
+        ]
+    ]
+    assert len(set(group_ids(records).tolist())) == 1
+    first, second, third, _ = (image_key(r.images[0]) for r in records)
+    assert first == third != second
+    assert open_image(records[0].images[0]).getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"Question_Type": "open"}, "'Question_Type' must be yes_no or multiple_choice"),
+        ({"Image_1": None}, "'Image_1' holds no picture"),
+        ({"Image_0": {"bytes": b"gif?", "path": None}}, "'Image_0': "),
+        ({"Image_0_Question_1": "B"}, "'Image_0_Question_1' must be Yes or No, not 'B'"),
+        ({"Question_1": " "}, "'Question_1' must be text"),
+    ],
+)
+def test_a_group_with_a_fault_is_left_out_whole(
+    tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    naturalbench(tmp_path, **changed)
+    with pytest.raises(DataError) as caught:
+        load_published("naturalbench", tmp_path)
+    assert [p.where for p in caught.value.problems] == ["train-00000-of-00001.parquet:1"]
+    assert said in caught.value.problems[0].what
+
+
+def test_a_folder_without_tables_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(DataError, match="There are no Parquet files"):
+        load_published("naturalbench", tmp_path)
