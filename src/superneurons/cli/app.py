@@ -24,6 +24,7 @@ from superneurons.cli import (
     lora,
     predict,
     report,
+    reproduce,
     robustness,
     search,
     tasks,
@@ -53,6 +54,7 @@ app.command("lora")(lora.lora)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)
+app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
 app.add_typer(tasks.app, name="tasks")
