@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
@@ -63,8 +63,11 @@ _Row: TypeAlias = Annotated[
     ),
 ]
 _Positions: TypeAlias = Annotated[
-    list[Literal["last_prompt", "first_generated"]],
-    typer.Option(help="Token that neurons are read at; give it twice for both."),
+    list[str],
+    typer.Option(
+        help="Token that neurons are read at, last_prompt or first_generated; give both to "
+        "read both."
+    ),
 ]
 _Step: TypeAlias = Annotated[
     float | None,
@@ -138,7 +141,7 @@ def reproduce(
         )  # fmt: skip
     settings = Settings(
         task, data, test, question, sprites, n_probe, n_test, model or "demo", revision, dtype,
-        device, row, tuple(dict.fromkeys(position)), max_layer, margin_step,
+        device, row, cast(Any, tuple(dict.fromkeys(position))), max_layer, margin_step,
         prompt_order=prompt_order, prompt_template=prompt_template, generate=generate,
         shuffles=shuffles, batch_size=batch_size, seed=seed,
     )  # fmt: skip
