@@ -91,7 +91,7 @@ def drawn(answer: str, names: Sequence[str], key: str, n: int = 4) -> tuple[str,
     Examples
     --------
     >>> drawn("a", "abcdef", "1.jpg"), drawn("a", "abcdef", "2.jpg")
-    (('a', 'c', 'd', 'e'), ('b', 'a', 'd', 'c'))
+    (('d', 'a', 'b', 'e'), ('c', 'b', 'f', 'a'))
     """
     wrong = [name for name in names if name != answer]
     # hashes, since no library promises that its random numbers stay what they are

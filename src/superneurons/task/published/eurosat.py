@@ -104,7 +104,7 @@ TASKS: tuple[Published, ...] = (
         (
             "As in SAVs, the prompt names four classes, the right one always among them, while all "
             "ten are labels: by the prompt alone, chance is 1 in 4. Which four is drawn by the "
-            "file's name; SAVs' own draw is published for some training pictures only.",
+            "file's name; SAVs' own draw is published for its 200 training pictures only.",
         ),
     ),
     _task(

@@ -116,7 +116,8 @@ def _columns(asked: HubSource, there: Sequence[str], source: str) -> Columns:
     images = given.pop("image", None)
     if images is not None:
         columns = replace(columns, image=tuple(images.split(",")))
-    columns = replace(columns, **given)
+    changes: dict[str, Any] = given
+    columns = replace(columns, **changes)
     if asked.columns and known is not None and set(asked.columns) & {"label", "options"}:
         columns = replace(columns, finish=None)
     needed = [c for c, f in columns.named().items() if f in asked.columns or known is not None]
@@ -133,9 +134,9 @@ def _columns(asked: HubSource, there: Sequence[str], source: str) -> Columns:
 
 def _by_name(there: Sequence[str]) -> Columns:
     """Return the columns that are called as the fields are."""
-    own = {name: name if name in there else None for name in ("options", "group", "id")}
+    options, group, own = (name if name in there else None for name in ("options", "group", "id"))
     image = "images" if "images" in there and "image" not in there else "image"
-    return Columns(image=(image,), **own)
+    return Columns(image=(image,), options=options, group=group, id=own)
 
 
 def _rows(table: Any, columns: Columns, place: str, config: str) -> Iterator[RowOrProblem]:
