@@ -18,6 +18,7 @@ from superneurons.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     fit,
     inspect,
     layers,
@@ -57,6 +58,7 @@ app.command("layers")(layers.layers)
 app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
+app.add_typer(export.app, name="export")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(amplify.app, name="amplify")
 app.add_typer(robustness.app, name="robustness")
