@@ -69,8 +69,9 @@ def _asked(
     )
     if fitted is not None:
         return asked_fitted(where, fitted, bare_own, _keys(question, fitted), places)
-    parts = (state, own, *_meanings(question))
-    text = "\n\n".join(filter(None, (_worded(part, names, pictures) for part in parts)))
+    # The pictures are shown first anyway: a state that is nothing else says nothing more.
+    parts = [part for part in (state, own, *_meanings(question)) if _without(part, names)]
+    text = "\n\n".join(_worded(part, names, pictures) for part in parts)
     return asked_base(where, routing, text, _options(question, names, pictures), places)
 
 
@@ -113,8 +114,6 @@ def _worded(text: str, names: tuple[str, ...], pictures: tuple[str, ...]) -> str
     """Name pictures in a text by number: they are shown before it, not in it."""
     if len(text) > LONGEST_TEXT:
         raise DataError(f"{len(text):,} characters, more than {LONGEST_TEXT:,}")
-    if not _without(text, names):
-        return ""
     alone = len(pictures) == 1
     return _pattern(names).sub(
         lambda found: "the picture" if alone else f"picture {pictures.index(found[0]) + 1}", text

@@ -1,0 +1,28 @@
+"""Whether the process lives, and whether it takes questions."""
+
+from __future__ import annotations
+
+from serve.asking import asking, systemone
+from serve.engines import ShadeEngine
+
+
+def test_what_stops_lives_and_is_not_ready() -> None:
+    engine = ShadeEngine()
+    with asking(engine) as client:
+        paths = ("/health", "/health/ready", "/health/live")
+        assert [client.get(path).status_code for path in paths] == [200, 200, 200]
+        assert engine.drain(1.0)
+        answers = [client.get(path) for path in paths]
+        assert [answer.status_code for answer in answers] == [503, 503, 200]
+        assert answers[0].headers["retry-after"] == "1"
+        refused = client.post("/v1/systemone", json=systemone())
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"] == "1"
+    assert refused.headers["connection"] == "close"
+
+
+def test_metrics_are_text() -> None:
+    with asking() as client:
+        answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert "superneurons_engine_queued 0.0" in answer.text
