@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import published_files
 from superneurons.errors import DataError
 from superneurons.task.images import check_images, open_image
 from superneurons.task.labels import DataWarning, label_set
@@ -268,3 +269,40 @@ def test_any_bytes_are_data_or_a_data_error(
         (base / name).write_bytes(b"\n".join(lines))
         with pytest.raises(DataError):
             read_records(base / name)
+
+
+def test_a_published_task_is_a_source(tmp_path: Path) -> None:
+    root = published_files.pope(tmp_path / "my data")
+    records = read_records(f"pope:{root}@random")
+    assert [(r.question, r.label) for r in records] == [
+        (row["text"], row["label"]) for row in published_files.POPE
+    ]
+    assert records == read_records(f"pope:{root}", question="ignored, as each row has its own")
+    published_files.pope(root, [*published_files.POPE, 5])
+    with pytest.raises(DataError, match=r"coco_pope_random\.json:5"):
+        read_records(f"pope:{root}")
+    with pytest.warns(DataWarning, match="left out are 1 row"):
+        assert read_records(f"pope:{root}@random?skip-bad") == records
+
+
+def test_a_path_with_a_colon_is_a_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    write(folder / "pope:d.jsonl", ROWS)
+    assert len(read_records("pope:d.jsonl")) == 2
+    assert len(read_records(folder / "pope:d.jsonl")) == 2
+    with pytest.raises(DataError, match="There is no such file or folder"):
+        read_records("a:b.jsonl")
+
+
+def test_a_published_task_that_is_misspelt_is_named() -> None:
+    with pytest.raises(DataError, match="Did you mean the published task 'pope'"):
+        read_records("popee:/data/pope")
+
+
+def test_questions_without_answers_are_no_labelled_records(tmp_path: Path) -> None:
+    row = {"image_id": 1, "question_id": "q", "question": "What?", "choices": ["a", "b"]}
+    published_files.document(tmp_path / "aokvqa_v1p0_test.json", [row])
+    published_files.picture(tmp_path / "test2017/000000000001.jpg")
+    with pytest.raises(DataError, match="published without their answers"):
+        read_records(f"aokvqa:{tmp_path}@test")
+    assert read_records(f"aokvqa:{tmp_path}@test", require_labels=False)[0].label is None
