@@ -85,7 +85,8 @@ def _task(name: str, title: str, with_names: bool, notes: tuple[str, ...]) -> Pu
             "train": Split((_FOLDER,), _load(False, with_names), "probe", 21_624),
             "test": Split((_FOLDER,), _load(True, with_names), "test", 5_376),
         },
-        paper="EuroSAT: arXiv:1709.00029; reported on by arXiv:2412.00142 (SAVs)",
+        paper="EuroSAT: arXiv:1709.00029"
+        + ("; reported on by arXiv:2412.00142 (SAVs)" if with_names else ""),
         licence="MIT",
         n_probe=200,
         notes=(
