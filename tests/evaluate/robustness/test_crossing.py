@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from pictures import bright_records, murky
+from superneurons.errors import DataError
+from superneurons.evaluate.robustness.crossing import Crossing, Domain, cross
+from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS
+from superneurons.evaluate.robustness.seed_scores import seed_scores
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+
+Turned = Callable[[Sequence[Record]], list[Record]]
+NAMES = ("plain", "again", "turned")
+
+
+@pytest.fixture(scope="module")
+def domains(turned: Turned) -> list[Domain]:
+    """Two alike, and one where every answer is the other one."""
+    return [
+        Domain("plain", bright_records(32), bright_records(16, seed=1)),
+        Domain("again", bright_records(32, seed=2), bright_records(16, seed=3)),
+        Domain("turned", turned(bright_records(32, seed=4)), turned(bright_records(16, seed=5))),
+    ]
+
+
+@pytest.fixture(scope="module")
+def found(llava: VLM, domains: list[Domain]) -> Crossing:
+    named = [(domain, f"{domain.name} records") for domain in domains]
+    return cross(llava, "kind", named, seeds=(0, 1))
+
+
+def test_what_is_planted_alike_is_taken_over(found: Crossing) -> None:
+    for way in NEURONS:
+        for pair in (("plain", "again"), ("again", "plain")):
+            cell = found.cell(way, *pair)
+            assert cell.scores.balanced_accuracy > 0.9
+            assert cell.loss is not None
+            assert abs(cell.loss.difference) < 0.1
+
+
+def test_what_is_turned_is_lost_wholly_unless_it_is_found_anew(found: Crossing) -> None:
+    for way in NEURONS:
+        assert found.cell(way, "turned", "turned").scores.balanced_accuracy > 0.7
+        cell = found.cell(way, "plain", "turned")
+        assert cell.scores.balanced_accuracy < 0.1
+        assert cell.loss is not None
+        assert cell.loss.interval[1] < -0.5
+
+
+def test_on_the_diagonal_nothing_is_lost(found: Crossing) -> None:
+    for cell in found.cells:
+        assert (cell.loss is None) == (cell.fitted_on == cell.tested_on)
+
+
+def test_all_pairs_of_all_ways_are_there(found: Crossing) -> None:
+    assert found.ways == (MAJORITY, *BASE, *NEURONS)
+    assert {(c.way, c.fitted_on, c.tested_on) for c in found.cells} == {
+        (way, a, b) for way in found.ways for a in NAMES for b in NAMES
+    }
+    assert all(len(cell.scores.by_seed) == 2 for cell in found.cells)
+
+
+def test_raw_logits_are_fitted_on_nothing(found: Crossing) -> None:
+    for tested in NAMES:
+        scores = {found.cell(BASE[0], fitted, tested).scores for fitted in NAMES}
+        assert len(scores) == 1
+
+
+def test_a_cell_is_what_a_classifier_gives(
+    found: Crossing, llava: VLM, domains: list[Domain]
+) -> None:
+    given = [
+        SuperNeuronClassifier(llava, read_out="paper", random_state=seed)
+        .fit(domains[1].probe)
+        .predict(domains[0].test)
+        .tolist()
+        for seed in (0, 1)
+    ]
+    expected = seed_scores(domains[0].test, given, labels=("no", "yes"))
+    assert found.cell(NEURONS[0], "again", "plain").scores == expected
+
+
+def test_tables_show_what_the_cells_say(found: Crossing) -> None:
+    sheets = found.tables()
+    assert len(sheets) == len(found.ways)  # a matrix each but for the majority, and the summary
+    assert all(len(line) <= 100 for sheet in sheets for line in sheet.text().splitlines())
+    improved = next(sheet for sheet in sheets if sheet.title.startswith(NEURONS[1]))
+    shown = [[float(cell.split()[0]) for cell in row[1:]] for row in improved.rows]
+    held = [
+        [100 * found.cell(NEURONS[1], a, b).scores.balanced_accuracy for b in NAMES] for a in NAMES
+    ]
+    np.testing.assert_allclose(shown, held, atol=0.05)
+    assert any("plain: plain records" in note for note in sheets[-1].notes)
+
+
+def test_the_summary_parts_found_anew_from_taken_over(found: Crossing) -> None:
+    summary = found.tables()[-1]
+    row = next(row for row in summary.rows if row[0] == NEURONS[1])
+    own = np.mean([found.cell(NEURONS[1], n, n).scores.balanced_accuracy for n in NAMES])
+    others = np.mean([
+        found.cell(NEURONS[1], a, b).scores.balanced_accuracy
+        for a in NAMES for b in NAMES if a != b
+    ])  # fmt: skip
+    assert [float(row[1]), float(row[2])] == pytest.approx([100 * own, 100 * others], abs=0.051)
+    assert "turned" in row[4]
+
+
+def test_it_is_json(found: Crossing) -> None:
+    made = json.loads(json.dumps(found.as_dict()))
+    assert made["study"] == "kind"
+    assert made["seeds"] == [0, 1]
+    assert len(made["cells"]) == len(found.cells)
+    assert made["setting"]["probing_records"] == [32, 32, 32]
+    assert made["setting"]["test_records"] == 48
+
+
+def test_each_record_is_run_once(llava: VLM, questions_run: list[Record]) -> None:
+    parts = [(Domain(n, murky(16, s), murky(8, s + 1)), n) for n, s in (("a", 0), ("b", 2))]
+    cross(llava, "kind", parts, seeds=(0, 1, 2))
+    extra = 1  # its tokens are counted for the setting
+    assert len(questions_run) == 2 * (16 + 8) + extra
+
+
+def test_one_domain_is_nothing_to_cross(llava: VLM, domains: list[Domain]) -> None:
+    with pytest.raises(DataError, match="1 domains"):
+        cross(llava, "kind", [(domains[0], "")])
+    with pytest.raises(DataError, match="0 seeds"):
+        cross(llava, "kind", [(domain, "") for domain in domains], seeds=())
+
+
+def test_unknown_cells_are_refused(found: Crossing) -> None:
+    with pytest.raises(DataError, match="no cell"):
+        found.cell("nobody", "plain", "again")

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pictures import bright_records, choices, shades
+from superneurons.activations.capture import capture
+from superneurons.evaluate.comparison import FIRST_TOKEN
+from superneurons.evaluate.robustness.gathered import (
+    BASE,
+    MAJORITY,
+    NEURONS,
+    SHORT,
+    gather,
+    unsaid,
+)
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.task.labels import DataWarning
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+
+
+def test_each_prompt_is_run_once(llava: VLM, questions_run: list[Record]) -> None:
+    probe = bright_records(12)
+    again = [replace(r, label="no", group="g", id="again") for r in probe[:6]]
+    asked = [replace(r, question="Bright?") for r in probe[:3]]
+    found = gather(llava, [probe, again, asked])
+    assert len(questions_run) == 15
+    pool = found.contest.pools["direct"]
+    states = pool.captured.activations
+    assert states.shape[0] == 21
+    np.testing.assert_array_equal(states[12:18], states[:6])
+    assert np.any(states[18:] != states[:3])
+    np.testing.assert_array_equal(pool.captured.label_logits[12:18], found.contest.logits[:6])
+
+
+def test_sets_keep_their_places(llava: VLM) -> None:
+    probe, test = bright_records(10), bright_records(6, seed=1)
+    found = gather(llava, [probe, test])
+    assert [len(place) for place in found.places] == [10, 6]
+    assert found.records(1) == test
+    assert found.records(1, 0) == [*test, *probe]
+    alone = capture(llava, test).activations
+    np.testing.assert_array_equal(
+        found.contest.pools["direct"].captured.activations[found.places[1]], alone
+    )
+
+
+def test_answers_are_those_of_fitted_classifiers(llava: VLM) -> None:
+    probe, test = bright_records(24), bright_records(12, seed=1)
+    found = gather(llava, [probe, test])
+    given = found.answers(*found.places, seed=3)
+    assert list(given) == [MAJORITY, *BASE, *NEURONS]
+    assert set(SHORT) == set(given)
+    for way, read_out in zip(NEURONS, ("paper", "super-neurons"), strict=True):
+        classifier = SuperNeuronClassifier(llava, read_out=read_out, random_state=3).fit(probe)
+        assert given[way] == classifier.predict(test).tolist()
+    task = found.contest.base
+    assert given[FIRST_TOKEN] == task.raw(test, task.logits(llava, test))
+    assert given[MAJORITY] == ["no"] * 12
+
+
+@pytest.mark.parametrize(("make", "forms", "chance"), [
+    (shades, ["direct", "unrolled"], 1 / 3),
+    (choices, ["lettered", "unrolled"], None),
+])  # fmt: skip
+def test_more_answers_are_asked_in_both_forms(
+    llava: VLM, make: Callable[..., list[Record]], forms: list[str], chance: float | None
+) -> None:
+    probe, test = make(24), make(12, seed=1)
+    found = gather(llava, [probe, test])
+    assert list(found.contest.pools) == forms
+    given = found.answers(*found.places, seed=0)
+    for labels in given.values():
+        assert len(labels) == 12
+    options = [record.options or ("dark", "grey", "pale") for record in test]
+    for way in NEURONS:
+        assert all(label in own for label, own in zip(given[way], options, strict=True))
+    expected = np.mean([1 / len(record.options or "abc") for record in [*probe, *test]])
+    assert found.chance == pytest.approx(expected if chance is None else chance)
+
+
+def test_some_rows_are_fitted_and_others_answered(llava: VLM) -> None:
+    records = bright_records(40)
+    found = gather(llava, [records])
+    train, test = np.arange(0, 24), np.arange(30, 40)
+    given = found.answers(train, test, seed=0)
+    truth = [record.label for record in records[30:]]
+    assert given["Super Neurons, improved"] == truth
+    contest = found.parted(train, test, 5)
+    assert contest.seed == 5
+    assert [record.id for record in contest.test] == [r.id for r in records[30:]]
+
+
+def test_without_label_words_the_base_model_is_left_out(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from superneurons.errors import ModelError
+    from superneurons.evaluate import rivals
+
+    def none(*_: object) -> None:
+        raise ModelError("Alike.", mend="Other words.")
+
+    monkeypatch.setattr(rivals, "label_words", none)
+    found = gather(llava, [bright_records(12)])
+    assert "Alike" in found.note()
+    assert list(found.answers(found.places[0], found.places[0], seed=0)) == [MAJORITY, *NEURONS]
+
+
+def test_doubts_are_said_unless_they_are_no_news() -> None:
+    with pytest.warns(DataWarning, match="odd"), unsaid(quiet=False):
+        warnings.warn("odd", DataWarning, stacklevel=1)
+    with unsaid():
+        warnings.warn("odd", DataWarning, stacklevel=1)
+    with pytest.warns(UserWarning, match="else"), unsaid():
+        warnings.warn("something else", UserWarning, stacklevel=1)
