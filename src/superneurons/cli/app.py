@@ -28,6 +28,7 @@ from superneurons.cli import (
     reproduce,
     robustness,
     search,
+    serve,
     tasks,
     verify,
 )
@@ -52,6 +53,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("search")(search.search)
 app.command("cascade")(cascade.cascade)
 app.command("lora")(lora.lora)
+app.command("serve")(serve.serve)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from superneurons.errors import DataError, Problem
 
-__all__ = ["Doors"]
+__all__ = ["LOOPBACK", "Doors", "hosts_of", "is_loopback"]
+
+LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
+"""What a service on a loopback address is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +80,40 @@ class Doors:
                 problems=problems,
                 mend="Give limits above 0, and a token of printable ASCII characters.",
             )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a host.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def hosts_of(host: str, further: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that a service may be called by; none where it takes any.
+
+    Parameters
+    ----------
+    host
+        The address it listens on.
+    further
+        Names that are taken, too; on an address that others reach, only these are.
+
+    Examples
+    --------
+    >>> hosts_of("127.0.0.1", ["Cats.local"])
+    ('127.0.0.1', '[::1]', 'cats.local', 'localhost')
+    >>> hosts_of("0.0.0.0", [])
+    ()
+    """
+    names = {name.lower() for name in further}
+    return tuple(sorted(names | {*LOOPBACK} if is_loopback(host) else names))

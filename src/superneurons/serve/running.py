@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 from collections.abc import Callable
@@ -14,26 +13,7 @@ from starlette.types import ASGIApp
 from superneurons.errors import OutputError
 from superneurons.serve.jobs import Engine
 
-__all__ = ["LOOPBACK", "bind", "is_loopback", "serve"]
-
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-"""What a service on a loopback address is called."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host.
-
-    Examples
-    --------
-    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
-    (True, False)
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+__all__ = ["bind", "serve"]
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -1,0 +1,92 @@
+"""From directories to a service that runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from superneurons.errors import ServiceError
+from superneurons.serve.app import create_app
+from superneurons.serve.doors import Doors, is_loopback
+from superneurons.serve.engine import ModelEngine
+from superneurons.serve.loading import load_served
+from superneurons.serve.remote_client import RemoteClient
+from superneurons.serve.running import bind, serve
+from superneurons.serve.settings import EngineSettings
+
+__all__ = ["REMOTE_TOKEN", "run"]
+
+REMOTE_TOKEN = "SUPERNEURONS_REMOTE_TOKEN"
+"""The environment variable with the token of the service that is asked last."""
+
+
+def run(
+    directories: Sequence[Path],
+    settings: EngineSettings,
+    doors: Doors,
+    *,
+    address: tuple[str, int] = ("127.0.0.1", 8000),
+    opening: Mapping[str, Any] | None = None,
+    grace: float = 30.0,
+    remote: str | None = None,
+    remote_model: str = "default",
+    say: Callable[[str], None] = lambda _told: None,
+) -> None:
+    """Open classifiers, serve them, and return when told to end.
+
+    Parameters
+    ----------
+    directories
+        Of classifiers and cascades.
+    settings, doors
+        Limits of the engine, and of what is let in.
+    address
+        Host and port.
+    opening
+        Further arguments of :func:`~superneurons.serve.loading.load_served`.
+    grace
+        Seconds that accepted requests have when it ends.
+    remote, remote_model
+        Another service that is asked last, and for which model.
+    say
+        Is told the address once it takes requests, and in the end what it has answered.
+
+    Raises
+    ------
+    OutputError
+        When the port can't be had: before any model is opened.
+    ArtefactError, DataError, MismatchError, ModelError
+        When the classifiers can't be opened: before anybody is let in.
+    ServiceError
+        When accepted requests were not answered in time at the end.
+    """
+    if doors.token is None and not is_loopback(address[0]):
+        say(f"anybody who reaches {address[0]} can ask: give a token")
+    client = None
+    if remote is not None:
+        client = RemoteClient(remote, remote_model, token=os.environ.get(REMOTE_TOKEN))
+    with bind(*address) as port:
+        engine = ModelEngine(
+            load_served(directories, settings, **(opening or {})), settings, remote=client
+        )
+        if client is not None:
+            client.classifiers = dict(engine.classifiers)
+        names = ", ".join(engine.classifiers)
+        drained = serve(
+            create_app(engine, doors),
+            engine,
+            port,
+            grace=grace,
+            started=lambda where: say(f"{names} on {where}"),
+        )
+        if client is not None:
+            client.close()
+    counts = engine.state()
+    say(f"{counts.get('answered', 0):.0f} answered, {counts.get('refused', 0):.0f} refused")
+    if not drained:
+        raise ServiceError(
+            f"Not all accepted requests were answered within {grace:g} s.",
+            mend="Give more with --grace-s.",
+        )
