@@ -27,7 +27,7 @@ _BESIDE = {"again", "out", "overwrite", "trust_remote_code", "as_json", *_PLACES
 _TaskName: TypeAlias = Annotated[
     str | None,
     typer.Argument(
-        metavar="[TASK]",
+        metavar="TASK",
         help="An embedded task; or, with --data and --test, the name of a published one (pope, "
         "vizwiz, …), whose rows of the paper are then shown, or any other name.",
         show_default=False,

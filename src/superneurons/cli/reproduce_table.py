@@ -20,7 +20,7 @@ __all__ = ["print_agreement", "print_reproduction"]
 
 _WIDTH = 100
 _FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
-_HEADS = ("acc.", "bal. acc.", "prec.", "recall", "F1", "L*", "exit", "K", "SNt")
+_HEADS = ("acc.", "bal.", "prec.", "recall", "F1", "L*", "exit", "K", "SNt")
 _MOST_SHOWN = 20
 _AFTER = "@first_generated"
 
@@ -72,7 +72,7 @@ def _table(ways: Sequence[Way]) -> Table:
     for later in (False, True):
         part = [way for way in ways if way.key.endswith(_AFTER) == later]
         if later and part:
-            table.add_row("read at the first generated token:")
+            table.add_row("at the first generated token:")
         for way in part:
             table.add_row(way.name, *_ours(way))
             if way.figures is not None:
@@ -134,8 +134,8 @@ def _notes(found: Reproduction) -> list[str]:
         "L*: deepest layer with a neuron; exit: decoder layers that have to run; K: neurons.",
         f"{m.probing_questions} probing questions, half of them "
         f'"{m.classes[1]}"; {m.test_questions} test questions of {m.test_records} records. '
-        f"{m.family}, {m.layers} layers of {m.hidden_size}{layers}, {m.dtype} on {m.device} with "
-        f"{m.threads} threads; seed {s.seed}; SNt swept in steps of {_step(s.margin_step)}.",
+        f"{m.family}, {m.layers} layers of {m.hidden_size}{layers}, {m.dtype} on {m.device}, "
+        f"threads: {m.threads}; seed {s.seed}; SNt swept in steps of {_step(s.margin_step)}.",
     ]
 
 

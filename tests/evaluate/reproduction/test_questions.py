@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pictures import bright_records, choices, shades
+from superneurons.errors import DataError
+from superneurons.evaluate.reproduction.questions import balanced_draw, digest, questions_of
+from superneurons.evaluate.reproduction.settings import Settings
+from superneurons.task.labels import DataWarning
+from superneurons.task.record import Record
+
+SETTINGS = Settings("pope")
+
+
+def mostly(n: int, share: float, seed: int = 0) -> list[Record]:
+    """Records of which so many are answered "yes"."""
+    records = bright_records(4 * n, seed)
+    yes = [r for r in records if r.label == "yes"][: round(share * n)]
+    no = [r for r in records if r.label == "no"][: n - len(yes)]
+    return [*yes, *no]
+
+
+def test_the_probing_set_is_balanced_and_the_test_set_is_as_it_is() -> None:
+    found = questions_of(mostly(20, 0.3), mostly(20, 0.8, seed=1), SETTINGS)
+    assert Counter(r.label for r in found.probe) == {"yes": 6, "no": 6}
+    assert Counter(r.label for r in found.test) == {"yes": 16, "no": 4}
+    assert found.classes == found.labels == ("no", "yes")
+    assert found.test == found.records
+    assert found.unrolled is None
+
+
+def test_no_more_are_drawn_than_are_wanted() -> None:
+    settings = replace(SETTINGS, n_probe=9, n_test=5)
+    found = questions_of(bright_records(40), bright_records(30, seed=1), settings)
+    assert Counter(r.label for r in found.probe) == {"yes": 4, "no": 4}
+    assert len(found.test) == 5
+    places = [int(r.id.split(":")[1]) for r in found.test]
+    assert places == sorted(places)
+
+
+def test_the_seed_decides_which() -> None:
+    probe, test = bright_records(40), bright_records(10, seed=1)
+    drawn = [
+        [r.id for r in questions_of(probe, test, replace(SETTINGS, n_probe=8, seed=s)).probe]
+        for s in (0, 0, 1)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_options_of_each_record_become_binary_questions() -> None:
+    found = questions_of(choices(30), choices(12, seed=1), SETTINGS)
+    assert found.classes == ("no", "yes")
+    assert found.labels == ()
+    assert found.unrolled is not None
+    assert found.test == found.unrolled.records
+    assert len(found.test) == sum(len(r.options or ()) for r in found.records) == 30
+    assert Counter(r.label for r in found.probe) == {"yes": 30, "no": 30}
+    assert all(r.question.endswith("Answer with yes or no.") for r in found.probe)
+
+
+def test_common_labels_beyond_two_become_binary_questions_too() -> None:
+    found = questions_of(shades(18), shades(9, seed=1), SETTINGS)
+    assert found.labels == ("dark", "grey", "pale")
+    assert len(found.test) == 27
+    assert sum(r.label == "yes" for r in found.test) == 9
+
+
+def test_questions_of_one_group_are_drawn_together() -> None:
+    """Each "yes" comes with the "no" of the same question, as long as there are enough."""
+    asked = [
+        replace(record, group=str(i // 2), label=("no", "yes")[i % 2])
+        for i, record in enumerate(bright_records(40))
+    ]
+    rows = balanced_draw(asked, 20, np.random.default_rng(0))
+    groups = Counter(asked[row].group for row in rows)
+    assert len(rows) == 20
+    assert set(groups.values()) == {2}
+
+
+def test_one_answer_is_refused() -> None:
+    with pytest.raises(DataError, match="1 different answers"):
+        questions_of(mostly(10, 1.0), bright_records(10, seed=1), SETTINGS)
+
+
+def test_a_picture_in_both_is_refused() -> None:
+    probe = bright_records(12)
+    with pytest.raises(DataError, match="share a picture"):
+        questions_of(probe, probe[:4], SETTINGS)
+
+
+def test_a_picture_that_is_gone_is_refused(tmp_path: Path) -> None:
+    gone = [Record((tmp_path / f"{i}.png",), "Is it?", ("no", "yes")[i % 2]) for i in range(4)]
+    with pytest.raises(DataError, match="picture"):
+        questions_of(gone, bright_records(8), SETTINGS)
+
+
+def test_contradictions_are_said() -> None:
+    probe = bright_records(12)
+    probe += [replace(probe[0], label="yes"), replace(probe[1], label="no")]
+    with pytest.warns(DataWarning, match="contradicting labels"):
+        questions_of(probe, bright_records(4, seed=1), SETTINGS)
+
+
+def test_a_digest_is_of_what_is_asked_not_of_where_it_lies(tmp_path: Path) -> None:
+    record = bright_records(1)[0]
+    found = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "picture.png"
+        record.images[0].save(path)  # type: ignore[union-attr]
+        found.append(digest([replace(record, images=(path,))]))
+    assert found[0] == found[1]
+    assert digest([record]) != digest([replace(record, label="yes")])
+    assert digest([record]) != digest([replace(record, question="Is it dark?")])
+    assert digest([record]) != digest(bright_records(1, seed=1))

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from superneurons.errors import DataError
+from superneurons.evaluate.reproduction.settings import OPTION_TEMPLATE, Settings, check_settings
+from superneurons.task.record import Record
+from superneurons.task.unroll import unroll
+
+
+def test_the_defaults_are_the_papers() -> None:
+    settings = Settings("pope")
+    check_settings(settings)
+    assert settings.n_probe == 3000
+    assert settings.positions == ("last_prompt",)
+
+
+def test_options_are_asked_for_in_the_papers_words() -> None:
+    record = Record((), "What is it?", "cat", options=("cat", "dog"))
+    asked = unroll([record], template=OPTION_TEMPLATE).records
+    assert asked[0].question == "What is it? Is it cat? Answer with yes or no."
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"data": "a.jsonl"}, "test: missing; --data goes with --test"),
+        ({"test": "a.jsonl"}, "data: missing; --test goes with --data"),
+        ({"data": "-", "test": "a.jsonl"}, "data: standard input can't be read again"),
+        ({"n_probe": 7}, "n_probe: 7 is not at least 8"),
+        ({"n_test": 1}, "n_test: 1 is not at least 2"),
+        ({"shuffles": 0}, "shuffles: 0 is not at least 20"),
+        ({"batch_size": 0}, "batch_size: 0"),
+        ({"max_layer": 0}, "max_layer: 0"),
+        ({"seed": -1}, "seed: -1"),
+        ({"margin_step": 0.0}, "margin_step: 0.0 is not in (0, 0.03]"),
+        ({"margin_step": 0.1}, "margin_step: 0.1"),
+        ({"positions": ()}, "positions: none"),
+        ({"positions": ("image_mean",)}, "positions: image_mean; known: last_prompt"),
+        ({"row": "llava"}, "row: 'llava' is none of llava-7b"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match="can't be run") as refused:
+        check_settings(replace(Settings("pope"), **wrong))
+    assert said in str(refused.value)
+    assert len(refused.value.problems) == 1
+
+
+def test_everything_wrong_is_said_at_once() -> None:
+    with pytest.raises(DataError) as refused:
+        check_settings(Settings("pope", data="-", n_probe=0, row="x", positions=()))
+    places = [problem.where for problem in refused.value.problems]
+    assert places == ["test", "data", "n_probe", "positions", "row"]
