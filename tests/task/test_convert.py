@@ -179,3 +179,18 @@ def test_embedded_pictures(tmp_path: Path) -> None:
     assert (record.images, problems) == ((tmp_path / "a.png",), [])
     _, problems = convert(tmp_path, GOOD | {"image": {"bytes": b"no", "path": None}})
     assert problems == ["embedded picture: This is not a picture that Pillow can read."]
+
+
+def test_a_picture_that_rows_repeat_is_opened_once(tmp_path: Path) -> None:
+    def png(colour: str) -> bytes:
+        buffer = io.BytesIO()
+        Image.new("RGB", (3, 2), colour).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    converter = Converter(tmp_path, None, True)
+    first, second, other = (
+        converter.convert(Row("x:1", GOOD | {"image": {"bytes": png(colour)}}, ()))
+        for colour in ("red", "red", "blue")
+    )
+    assert first.images[0] is second.images[0]
+    assert first.images[0] is not other.images[0]

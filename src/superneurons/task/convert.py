@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -67,6 +68,7 @@ class Converter:
         self._question = question
         self._require_labels = require_labels
         self._pictures: dict[str, Path | None] = {}
+        self._embedded: dict[bytes, ImageSource] = {}
 
     def convert(self, row: Row) -> Record:
         """Make the record of a row; what is wrong with it is added to ``problems``."""
@@ -142,7 +144,7 @@ class Converter:
             value = value.get("bytes") or value.get("path")
         if isinstance(value, bytes):
             try:
-                return embedded_image(value)
+                return self._embedded_image(value)
             except DataError as error:
                 self._add(row, f"embedded picture: {error.what}")
                 return None
@@ -159,6 +161,13 @@ class Converter:
         if path is None:
             self._add(row, self._complaint(text))
         return path
+
+    def _embedded_image(self, data: bytes) -> ImageSource:
+        """Open each picture once: tables repeat it in every row that asks about it."""
+        key = hashlib.sha256(data).digest()
+        if key not in self._embedded:
+            self._embedded[key] = embedded_image(data)
+        return self._embedded[key]
 
     def _joined(self, text: str) -> Path:
         # Path.expanduser would fail on "~nobody", which is just a missing file

@@ -86,7 +86,8 @@ def _task(name: str, title: str, with_names: bool, notes: tuple[str, ...]) -> Pu
             "test": Split((_FOLDER,), _load(True, with_names), "test", 5_376),
         },
         paper="EuroSAT: arXiv:1709.00029"
-        + ("; reported on by arXiv:2412.00142 (SAVs)" if with_names else ""),
+        + ("; reported on by" if with_names else "; after what is asked in")
+        + " arXiv:2412.00142 (SAVs)",
         licence="MIT",
         n_probe=200,
         notes=(

@@ -91,7 +91,8 @@ def _task(name: str, title: str, with_names: bool, notes: tuple[str, ...]) -> Pu
             "test": _split("test", "test", 3_669, with_names),
         },
         paper="Cats and Dogs, CVPR 2012"
-        + ("; reported on by arXiv:2412.00142 (SAVs)" if with_names else ""),
+        + ("; reported on by" if with_names else "; after what is asked in")
+        + " arXiv:2412.00142 (SAVs)",
         licence="CC BY-SA 4.0",
         n_probe=740,
         notes=notes,
