@@ -39,5 +39,13 @@ def test_files_are_called_as_coco_calls_them() -> None:
 @pytest.mark.parametrize("found", [[], {"images": []}, {"images": {}, "annotations": []}])
 def test_what_is_no_such_file_is_refused(tmp_path: Path, found: object) -> None:
     document(tmp_path / "i.json", found)
-    with pytest.raises(DataError, match="There is no list"):
+    with pytest.raises(DataError, match="^Not a JSON object with"):
+        Instances(Reader(tmp_path), "i.json")
+
+
+def test_an_entry_that_lacks_something_is_said(tmp_path: Path) -> None:
+    found = coco_instances("val2017")
+    del found["annotations"][1]["bbox"]
+    document(tmp_path / "i.json", found)
+    with pytest.raises(DataError, match=r"An entry is not as in COCO(.|\n)*i\.json"):
         Instances(Reader(tmp_path), "i.json")

@@ -93,5 +93,5 @@ def test_instances_that_are_not_cocos_are_refused(tmp_path: Path) -> None:
         load_published("instaorder-depth", tmp_path)
     del found["categories"]
     document(path, found)
-    with pytest.raises(DataError, match="There is no list 'categories'"):
+    with pytest.raises(DataError, match="Not a JSON object with 'categories'"):
         load_published("instaorder-depth", tmp_path)

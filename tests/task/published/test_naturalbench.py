@@ -49,6 +49,11 @@ def test_a_group_with_a_fault_is_left_out_whole(
     assert said in caught.value.problems[0].what
 
 
+def test_its_type_is_also_called_with_a_space(tmp_path: Path) -> None:
+    naturalbench(tmp_path, **{"Question_Type": None, "Question Type": "yes_no"})
+    assert len(load_published("naturalbench", tmp_path)) == 4
+
+
 def test_a_folder_without_tables_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     with pytest.raises(DataError, match="There are no Parquet files"):

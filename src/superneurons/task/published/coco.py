@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from superneurons.errors import DataError
 from superneurons.task.published.base import Needed
@@ -13,6 +13,8 @@ __all__ = ["SITE", "Instance", "Instances", "group_of", "instances_file", "pictu
 
 SITE = "https://cocodataset.org/#download"
 """The page COCO's pictures and annotations are downloaded from."""
+
+_Box: TypeAlias = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Instance:
 
     image: int
     category: str
-    box: tuple[float, float, float, float]
+    box: _Box
 
 
 class Instances:
@@ -48,35 +50,34 @@ class Instances:
     """
 
     def __init__(self, reader: Reader, path: str) -> None:
-        found = reader.document(path)
-        parts = found if isinstance(found, dict) else {}
-        lists: dict[str, list[Any]] = {}
-        for name in ("images", "annotations", "categories"):
-            value = parts.get(name)
-            if not isinstance(value, list):
-                raise DataError(
-                    f"There is no list {name!r}, as COCO's instance annotations have.",
-                    where=path,
-                    mend=f"Download it again from {SITE}.",
-                )
-            lists[name] = value
+        self.images: dict[int, tuple[str, int, int]] = {}
+        names: dict[int, str] = {}
+        boxes: dict[int, tuple[int, int, _Box]] = {}
         try:
-            names = {int(c["id"]): str(c["name"]) for c in lists["categories"]}
-            self.categories = tuple(names.values())
-            self.images = {
-                int(i["id"]): (str(i["file_name"]), int(i["width"]), int(i["height"]))
-                for i in lists["images"]
-            }
+            # item by item: of the polygons, most of these files, nothing is kept
+            for kind, item in reader.lists(path, ("images", "annotations", "categories")):
+                number = int(item["id"])
+                if kind == "images":
+                    size = int(item["width"]), int(item["height"])
+                    self.images[number] = (str(item["file_name"]), *size)
+                elif kind == "annotations":
+                    image, category = int(item["image_id"]), int(item["category_id"])
+                    boxes[number] = (image, category, _box(item))
+                else:
+                    names[number] = str(item["name"])
             self.by_id = {
-                int(a["id"]): Instance(int(a["image_id"]), names[int(a["category_id"])], _box(a))
-                for a in lists["annotations"]
+                number: Instance(image, names[category], box)
+                for number, (image, category, box) in boxes.items()
             }
+        except DataError:
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"An entry is not as in COCO's instance annotations: {error!r}.",
                 where=path,
                 mend=f"Download it again from {SITE}.",
             ) from error
+        self.categories = tuple(names.values())
 
     def objects(self) -> dict[int, list[str]]:
         """Return the categories each picture shows, each once, sorted; by picture's number."""
@@ -117,6 +118,6 @@ def group_of(file_name: str) -> str:
     return "coco/" + file_name.rsplit("/", 1)[-1].rsplit(".", 1)[0].rsplit("_", 1)[-1]
 
 
-def _box(annotation: dict[str, Any]) -> tuple[float, float, float, float]:
+def _box(annotation: Any) -> _Box:
     left, top, width, height = map(float, annotation["bbox"])
     return left, top, width, height

@@ -18,7 +18,7 @@ _SITE = "https://huggingface.co/datasets/BaiqiL/NaturalBench"
 _TABLES = Needed("data/", "NaturalBench, the Parquet files", _SITE)
 _QUESTION = "{question} Answer with Yes or No."
 _COLUMNS = (
-    *("Index", "Question_Type", "Question_0", "Question_1", "Image_0", "Image_1"),
+    *("Index", "Question_Type", "Question Type", "Question_0", "Question_1", "Image_0", "Image_1"),
     *(f"Image_{image}_Question_{question}" for image in range(2) for question in range(2)),
 )
 _KINDS = ("yes_no", "multiple_choice")
@@ -40,7 +40,7 @@ def _group(reader: Reader, row: RowOrProblem) -> list[Record]:
     if isinstance(row, Problem):
         reader.bad(row.where, row.what)
         return []
-    kind = row.values.get("Question_Type")
+    kind = row.values.get("Question_Type") or row.values.get("Question Type")
     if kind not in _KINDS:
         reader.bad(row.where, f"'Question_Type' must be {' or '.join(_KINDS)}, not {kind!r:.40}")
     if kind != "yes_no":

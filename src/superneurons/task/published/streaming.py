@@ -1,15 +1,15 @@
-"""One long list inside a JSON object, item by item."""
+"""Long lists inside a JSON object, item by item."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Generator, Iterator
 from typing import Any
 
 from superneurons.errors import DataError
 
-__all__ = ["list_items"]
+__all__ = ["list_items", "lists_items"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
@@ -37,34 +37,54 @@ def list_items(text: str, name: str, path: str) -> Iterator[Any]:
     >>> list(list_items('{"info": {}, "questions": [{"a": 1}, 2]}', "questions", "q.json"))
     [{'a': 1}, 2]
     """
+    for _, item in lists_items(text, (name,), path):
+        yield item
+
+
+def lists_items(text: str, names: Collection[str], path: str) -> Iterator[tuple[str, Any]]:
+    """Give the items of several lists of a JSON object, each with its list's name, as they come.
+
+    Parameters and errors are those of :func:`list_items`. What comes after the last of the lists
+    is not read.
+
+    Examples
+    --------
+    >>> list(lists_items('{"a": [1], "b": [2], "c": [3]}', ("c", "a"), "x.json"))
+    [('a', 1), ('c', 3)]
+    """
+    wanted = set(names)
     try:
         at = _expect(text, 0, "{")
-        while True:
+        while wanted:
             field, at = _value(text, at)
             at = _expect(text, at, ":")
-            if field == name and text[at : at + 1] == "[":
-                yield from _list(text, at + 1)
-                return
-            _, at = _value(text, at)
-            at = _expect(text, at, ",")
+            if isinstance(field, str) and field in wanted and text[at : at + 1] == "[":
+                wanted.remove(field)
+                at = yield from _list(text, at, field)
+            else:
+                _, at = _value(text, at)
+            if wanted:
+                at = _expect(text, at, ",")
     except json.JSONDecodeError as error:
+        missing = " and ".join(map(repr, sorted(wanted))) or "whole lists"
         raise DataError(
-            f"Not a JSON object with a list {name!r}: {error.msg}.",
+            f"Not a JSON object with {missing}: {error.msg}.",
             where=f"{path}:{error.lineno}",
             mend="Download the file again.",
         ) from error
 
 
-def _list(text: str, at: int) -> Iterator[Any]:
-    at = _skip(text, at)
-    if text[at : at + 1] == "]":
-        return
-    while True:
-        item, at = _value(text, at)
-        yield item
-        if text[at : at + 1] == "]":
-            return
-        at = _expect(text, at, ",")
+def _list(text: str, at: int, field: str) -> Generator[tuple[str, Any], None, int]:
+    """Give the items of the list that begins here, and return where it ends."""
+    at = _skip(text, at + 1)
+    if text[at : at + 1] != "]":
+        while True:
+            item, at = _value(text, at)
+            yield field, item
+            if text[at : at + 1] == "]":
+                break
+            at = _expect(text, at, ",")
+    return _skip(text, at + 1)
 
 
 def _value(text: str, at: int) -> tuple[Any, int]:

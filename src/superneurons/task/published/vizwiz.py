@@ -89,7 +89,7 @@ TASKS: tuple[Published, ...] = (
         splits={
             "train": _split("train", "probe"),
             "val": _split("val", "test", balanced=True),
-            "val-all": _split("val", "all"),
+            "val-all": _split("val", "test"),
         },
         paper="VizWiz: arXiv:1802.08218; reported on by arXiv:2603.10781, section 4",
         licence="CC BY 4.0",

@@ -20,7 +20,7 @@ _QUESTION = (
 _HARMFUL = {"safe_instruction": "no", "unsafe_instruction": "yes", "instruction": "yes"}
 
 
-def _split(name: str, role: str) -> Split:
+def _split(name: str, role: str, count: int | None = None) -> Split:
     file = Needed(
         f"{name}.json",
         f"VLGuard, {name}",
@@ -33,7 +33,7 @@ def _split(name: str, role: str) -> Split:
         _SITE,
         also=(f"data/{name}/", f"VLGuard/{name}/"),
     )
-    return Split((file, folder), _load(file, folder), role)
+    return Split((file, folder), _load(file, folder), role, count)
 
 
 def _load(file: Needed, folder: Needed) -> Callable[[Reader], list[Record]]:
@@ -100,13 +100,14 @@ TASKS: tuple[Published, ...] = (
         title="VLGuard",
         question=_QUESTION,
         answers=("yes", "no"),
-        splits={"train": _split("train", "probe"), "test": _split("test", "test")},
+        splits={"train": _split("train", "probe"), "test": _split("test", "test", 1558)},
         paper="VLGuard: arXiv:2402.02207; reported on by arXiv:2412.00142 (SAVs)",
         licence="see the data card; access has to be asked for",
         n_probe=40,
         notes=(
             "Harmful are: a harmful picture, whatever is asked; and a harmful instruction with a "
-            "harmless picture. A harmless picture gives two records.",
+            "harmless picture. A harmless picture gives two records; 442 of the 1000 pictures of "
+            "test are harmful.",
             "The prompt is that of the code of arXiv:2412.00142, without the line break it begins "
             "with. Which 20 records per answer that paper probed on is not known: they are drawn.",
         ),
