@@ -72,9 +72,10 @@ def _votes(member: Member, found: Found) -> tuple[Vote, ...]:
     if member.route.form == "lettered":
         meant = dict(zip(LETTERS, member.record.options or (), strict=False))
         names = [meant.get(name, name) for name in names]
+    codes = favoured(stage.read_out, np.asarray(row))
+    if codes is None:
+        return ()
     return tuple(
         Vote(neuron.layer, neuron.index, float(value), names[code])
-        for neuron, value, code in zip(
-            stage.neurons, row, favoured(stage.read_out, np.asarray(row)).tolist(), strict=True
-        )
+        for neuron, value, code in zip(stage.neurons, row, codes.tolist(), strict=True)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,13 @@ __all__ = ["favoured"]
 _LEAST = 1e-300
 
 
-def favoured(read_out: ReadOut, values: NDArray[Any]) -> NDArray[np.int64]:
+def favoured(read_out: ReadOut, values: NDArray[Any]) -> NDArray[np.int64] | None:
     """Return the class that each neuron speaks for in one answer, shape (K,).
 
     The paper's neurons speak for the second class above 0. Where the decision is a weighted sum,
     each neuron speaks for the class that it adds most to, beyond what it adds at the nearest point
-    where the classes are equal (or at its mean, where the read-out keeps that). Of a read-out
-    without weights, a neuron speaks for the class whose decision loses most without it.
+    where the classes are equal (or at its mean, where the read-out keeps that). ``None`` for a
+    read-out without weights, in which no neuron speaks for itself.
 
     Parameters
     ----------
@@ -48,7 +47,7 @@ def favoured(read_out: ReadOut, values: NDArray[Any]) -> NDArray[np.int64]:
         return (values > 0).astype(np.int64)
     weights = neuron_weights(read_out)
     if weights is None:
-        return _for_each(_losses(read_out, values))
+        return None
     return _for_each(_shares(read_out, weights, values))
 
 
@@ -67,18 +66,7 @@ def _shares(
     return np.asarray(weights * values[:, None] + weights**2 * (start / length))
 
 
-def _losses(read_out: ReadOut, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each class's decision loses when one neuron is put at its mean, (K, T)."""
-    means = np.asarray(getattr(read_out, "mean_", np.zeros(len(values))), dtype=np.float64)
-    without = np.tile(values, (len(values), 1))
-    np.fill_diagonal(without, means)
-    decisions = np.asarray(read_out.decision_function(np.vstack([values, without])))
-    decisions = decisions.reshape(len(values) + 1, -1)
-    return np.asarray(decisions[:1] - decisions[1:])
-
-
-def _for_each(shares: NDArray[np.float64] | Sequence[Any]) -> NDArray[np.int64]:
-    shares = np.asarray(shares)
+def _for_each(shares: NDArray[np.float64]) -> NDArray[np.int64]:
     if shares.shape[1] == 1:
         return (shares[:, 0] > 0).astype(np.int64)
     return np.asarray(shares.argmax(axis=1), dtype=np.int64)
