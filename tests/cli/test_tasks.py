@@ -140,3 +140,28 @@ def test_convert_draws_a_probing_set(run: Runner, tmp_path: Path) -> None:
     root, out = files.clevr(tmp_path / "clevr"), tmp_path / "records.jsonl"
     assert run("tasks", "convert", "clevr", root, "--split", "val", "-n", 2, "-o", out).code == 0
     assert sorted(str(r.label) for r in read_records(out)) == ["no", "yes"]
+
+
+def test_every_command_that_reads_records_reads_published_tasks(
+    run: Runner, tmp_path: Path, llava_path: Path
+) -> None:
+    rows = [
+        files.VIZWIZ[i % 2] | {"image": f"{name}_{i:08}.jpg"}
+        for name in ("train", "val")
+        for i in range(12)
+    ]
+    for row in rows:
+        name, number = row["image"].split("_")
+        files.picture(tmp_path / name / row["image"], "black" if int(number[:8]) % 2 else "white")
+    files.document(tmp_path / "train.json", rows[:12])
+    files.document(tmp_path / "val.json", rows[12:])
+    clf, source = tmp_path / "clf", f"vizwiz:{tmp_path}"
+    words = ("--model", llava_path, "--data", f"{source}@probe?n=8", "--out", clf)
+    done = run("fit", *words, "--device", "cpu", "--no-report")
+    assert done.code == 0, done.err
+    done = run("predict", clf, "--data", f"{source}@val", "--device", "cpu")
+    assert done.code == 0, done.err
+    assert [line["id"] for line in done.lines] == [f"val.json:{i}" for i in range(1, 13)]
+    done = run("predict", clf, "--data", f"{source}@vall")
+    assert done.code == 2
+    assert "Did you mean 'val" in done.err

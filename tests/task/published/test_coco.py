@@ -39,7 +39,7 @@ def test_files_are_called_as_coco_calls_them() -> None:
 @pytest.mark.parametrize("found", [[], {"images": []}, {"images": {}, "annotations": []}])
 def test_what_is_no_such_file_is_refused(tmp_path: Path, found: object) -> None:
     document(tmp_path / "i.json", found)
-    with pytest.raises(DataError, match="^Not a JSON object with"):
+    with pytest.raises(DataError, match=r"^Not a JSON object with"):
         Instances(Reader(tmp_path), "i.json")
 
 
