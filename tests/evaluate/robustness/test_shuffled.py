@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pictures import bright_records, choices
+from superneurons.errors import DataError
+from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS
+from superneurons.evaluate.robustness.seed_scores import spread_interval
+from superneurons.evaluate.robustness.shuffled import (
+    CONDITIONS,
+    Condition,
+    Shuffled,
+    study_shuffled,
+)
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+
+
+def several(n: int, seed: int = 0) -> list[Record]:
+    """Questions that differ and don't matter."""
+    made = bright_records(n, seed)
+    return [replace(r, question=f"Is it {'bright' if i % 4 < 2 else 'light'}?")
+            for i, r in enumerate(made)]  # fmt: skip
+
+
+PROBE, TEST = several(48), several(48, seed=1)
+
+
+@pytest.fixture(scope="module")
+def found(llava: VLM) -> Shuffled:
+    return study_shuffled(llava, PROBE, TEST)
+
+
+def row(found: Shuffled, name: str, way: str = NEURONS[1]) -> Condition:
+    return next(r for r in found.rows if (r.name, r.way) == (name, way))
+
+
+def test_all_that_can_be_shuffled_is(found: Shuffled) -> None:
+    assert [r.name for r in found.rows if r.way == MAJORITY] == list(CONDITIONS)
+    assert not found.note
+
+
+def test_shuffling_kills_what_was_planted(found: Shuffled) -> None:
+    for way in NEURONS:
+        assert row(found, "as they are", way).scores.balanced_accuracy > 0.7
+        shuffled = row(found, "pictures shuffled at test", way)
+        assert abs(shuffled.scores.balanced_accuracy - 0.5) < 0.15
+        assert not row(found, "as they are", way).at_chance
+
+
+def test_questions_that_do_not_matter_may_be_shuffled(found: Shuffled) -> None:
+    kept = row(found, "questions shuffled at test")
+    assert kept.scores.balanced_accuracy > 0.9
+    assert not kept.at_chance
+    assert row(found, "questions shuffled at fit").scores.balanced_accuracy > 0.9
+
+
+def test_labels_without_information_fall_to_chance(found: Shuffled) -> None:
+    for name in ("pictures shuffled at fit", "labels shuffled at fit"):
+        for way in NEURONS:
+            one = row(found, name, way)
+            assert one.must == (way == NEURONS[1])
+            low, high = one.interval
+            assert one.at_chance == (low <= 0.5 <= high)
+            assert one.interval == spread_interval(one.scores.by_seed)
+    assert not found.failures
+    assert "interval of the improved read-out contains 50.0%." in found.verdict()
+
+
+def test_the_paper_s_rule_may_miss_chance_and_that_is_said(found: Shuffled) -> None:
+    """Its neurons have a fixed sign: where those of one sign prevail, noise is on their side."""
+    for inside in (True, False):
+        rows = tuple(replace(r, at_chance=inside) if r.way == NEURONS[0] else r for r in found.rows)
+        said = replace(found, rows=rows).verdict()
+        assert ("paper's rule misses it" in said) == (not inside)
+        assert said.startswith("Where labels carry no information")
+
+
+def test_each_shuffle_is_another_one(found: Shuffled) -> None:
+    by_seed = row(found, "labels shuffled at fit").scores.by_seed
+    assert len(by_seed) == 5
+    assert len(set(by_seed)) > 1
+    assert len(row(found, "as they are").scores.by_seed) == 1
+
+
+def test_only_what_takes_either_side_alike_has_to_fall(found: Shuffled) -> None:
+    assert {r.way for r in found.rows if r.must} == {NEURONS[1]}
+    raw = [row(found, name, BASE[0]) for name in ("as they are", "pictures shuffled at fit")]
+    assert raw[0].scores.balanced_accuracy == raw[1].scores.balanced_accuracy
+
+
+def test_what_leaks_is_said(found: Shuffled) -> None:
+    leak = replace(row(found, "labels shuffled at fit"), at_chance=False)
+    said = replace(found, rows=(*found.rows, leak))
+    assert said.failures == (leak,)
+    assert "NOT in the interval of: improved, labels shuffled" in said.verdict()
+    assert said.as_dict()["verdict"] == said.verdict()
+
+
+def test_a_question_that_tells_the_answer_is_found_out(llava: VLM) -> None:
+    """The pictures of others, and yet not at chance: as text gives it away."""
+
+    def telling(n: int, seed: int) -> list[Record]:
+        return [replace(r, question="Is it bright?" if r.label == "yes" else "Dark? " * 5)
+                for r in bright_records(n, seed)]  # fmt: skip
+
+    found = study_shuffled(llava, telling(32, 0), telling(24, 1), seeds=(0, 1, 2))
+    assert row(found, "pictures shuffled at fit") in found.failures
+    assert "labels leak" in found.verdict()
+
+
+def test_tables_hold_every_condition(found: Shuffled) -> None:
+    (sheet,) = found.tables()
+    assert [line[0] for line in sheet.rows] == list(CONDITIONS)
+    assert all(len(line) <= 100 for line in sheet.text().splitlines())
+    starred = [line[-1].endswith("*") for line in sheet.rows]
+    assert starred == [row(found, name).at_chance for name in CONDITIONS]
+    assert found.verdict() in sheet.notes
+
+
+def test_it_is_json(found: Shuffled) -> None:
+    made = json.loads(json.dumps(found.as_dict()))
+    assert made["chance"] == 0.5
+    assert made["seeds"] == [0, 1, 2, 3, 4]
+    assert len(made["rows"]) == len(found.rows)
+
+
+def test_no_prompt_is_run_twice(llava: VLM, questions_run: list[Record]) -> None:
+    """Shuffled among themselves, pictures of one question are asked about all the same."""
+    study_shuffled(llava, bright_records(16), bright_records(12, seed=1), seeds=(0, 1, 2))
+    extra = 1  # its tokens are counted for the setting
+    assert len(questions_run) == 16 + 12 + extra
+    pairs = [(np.asarray(r.images[0]).tobytes(), r.question) for r in questions_run[:-1]]
+    assert len(set(pairs)) == len(pairs)
+
+
+def test_what_cannot_be_shuffled_is_left_out_and_said(llava: VLM) -> None:
+    found = study_shuffled(llava, choices(30), choices(18, seed=1), seeds=(0, 1))
+    names = {r.name for r in found.rows}
+    assert names == {name for name, pair in CONDITIONS.items() if {*pair} <= {"", "pictures"}}
+    assert "same question" in found.note
+    assert "options" in found.note
+    assert found.note in found.tables()[0].notes
+
+
+def test_one_shuffle_is_too_few(llava: VLM, questions_run: list[Record]) -> None:
+    with pytest.raises(DataError, match="One shuffle"):
+        study_shuffled(llava, PROBE, TEST, seeds=(3, 3))
+    with pytest.raises(DataError, match="share a picture"):
+        study_shuffled(llava, PROBE, PROBE)
+    assert not questions_run
