@@ -155,6 +155,13 @@ def test_probe_and_rest_are_all_and_share_no_picture(make: Make) -> None:
     assert label_set(probe) == ("A", "B")
 
 
+def test_a_rare_letter_is_in_both_parts(make: Make) -> None:
+    directory = make(*(entry(i, "(A)" if i % 10 else "(B)") for i in range(60)))
+    probe, rest = (load_published("blink-jigsaw", directory, part) for part in ("probe", "rest"))
+    assert Counter(record.label for record in probe) == {"A": 20, "B": 4}
+    assert Counter(record.label for record in rest) == {"A": 34, "B": 2}
+
+
 def test_pictures_shared_through_others_are_one_group(make: Make) -> None:
     directory = make(entry(1, pictures=[1, 2]), entry(2, pictures=[3]), entry(3, pictures=[2, 3]))
     records = load_published("blink-jigsaw", directory, "val")
