@@ -199,8 +199,8 @@ def _task(subtask: str, n_letters: int, count: int) -> Published:
 def _notes(subtask: str) -> tuple[str, ...]:
     shared = (
         "The answers of `test` are hidden. SAVs parts `val`; how is published for some subtasks "
-        "only. Here `probe` is 20 records of each letter (of a rare one two thirds), chosen by a "
-        "hash of their pictures, and `rest` the others. Records that share a picture stay together.",
+        "only. Here `probe` is 20 records of each letter (of a rare one two thirds), chosen by "
+        "a hash of their pictures, `rest` the others. Records that share a picture stay together.",
         "The wording is that of SAVs' code, around the file's own `question` (not its longer "
         "`prompt`). Labels are letters without brackets.",
     )
