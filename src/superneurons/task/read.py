@@ -44,10 +44,9 @@ def read_records(
     source
         A JSON Lines, CSV or Parquet file, a Hugging Face dataset saved with ``save_to_disk``, a
         folder with one folder of pictures per class, or an open stream of JSON Lines (there,
-        paths are relative to the working folder); or a published task in the files of its
-        authors, as ``NAME:DIR[@SPLIT][?skip-bad]``: ``pope:/data/pope@random`` (see
-        :func:`superneurons.task.published.source.parse_source`); or a dataset of the hub or a
-        local copy, as ``hf:OWNER/NAME[:CONFIG]@SPLIT[?image=COLUMN&label=COLUMN…]`` (see
+        paths are relative to the working folder); a published task in its authors' files
+        (``pope:/data/pope@random``, see :func:`superneurons.task.published.source.parse_source`);
+        a dataset of the hub (``hf:OWNER/NAME@SPLIT``, see
         :func:`superneurons.task.published.hub.hub_rows`).
     question
         The question of rows that have none.
@@ -88,8 +87,12 @@ def read_records(
     if question is not None and not question.strip():
         raise DataError("The question is empty.", mend="Ask something, such as 'Is there a cat?'.")
     task = _published(source, require_labels)
-    if task is not None:
-        return task
+    return _from_rows(source, question, require_labels) if task is None else task
+
+
+def _from_rows(
+    source: Path | str | TextIO, question: str | None, require_labels: bool
+) -> list[Record]:
     name = str(source if isinstance(source, str | Path) else getattr(source, "name", "<stream>"))
     records, found = _convert(source, name, question, require_labels)
     if not records:
@@ -192,5 +195,5 @@ def _warn_of_misspelt(found: set[str], name: str) -> None:
             warnings.warn(
                 f"{name}: the field {near!r} is ignored; did you mean {field!r}?",
                 DataWarning,
-                stacklevel=3,
+                stacklevel=4,
             )

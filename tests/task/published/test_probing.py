@@ -80,6 +80,19 @@ def test_a_task_without_a_split_to_probe_on_is_refused(tmp_path: Path) -> None:
     assert len(probing_records("naturalbench", tmp_path, "test", n=2)) == 2
 
 
+def test_splits_that_share_pictures_to_score_on_can_be_drawn_from(tmp_path: Path) -> None:
+    files.pope(tmp_path, split="popular")
+    files.pope(tmp_path)
+    records = probing_records("pope", tmp_path, "random", n=2)
+    assert Counter(r.label for r in records) == {"yes": 1, "no": 1}
+
+
+def test_one_more_than_can_be_shared_out_is_no_shortage(root: Path) -> None:
+    assert len(probing_records("vizwiz", root, n=19)) == 18
+    with pytest.warns(DataWarning, match="18 records to probe on, not 20"):
+        probing_records("vizwiz", root, n=20)
+
+
 def test_options_that_differ_are_drawn_half_as_many_where_they_are_unrolled(
     tmp_path: Path,
 ) -> None:

@@ -42,7 +42,7 @@ def probing_records(
     n
         How many records; without it, as many as the paper. With answers common to all records,
         each gets the same share; the rarest decides where it has too few. A task that the paper
-        asks option by option gives half as many, as unrolling and balancing makes two of each.
+        asks option by option gives half as many: unrolled and balanced, each makes two.
     seed
         The same seed and files give the same records.
     skip_bad
@@ -64,44 +64,43 @@ def probing_records(
         When there are fewer records than asked for.
     """
     task = find_task(name)
-    to_probe = [one for one, s in task.splits.items() if s.role == "probe"]
-    if split is None and not to_probe:
-        raise DataError(
-            f"{task.title} has no split to probe on.",
-            where=f"{name}:{directory}",
-            mend="Give another as --data, without --test: fitted and scored on its own parts.",
-        )
-    chosen = find_split(task, split or to_probe[0])
+    chosen = find_split(task, split or _to_probe_on(task, directory))
+    where = f"{name}:{directory}@{chosen}"
     records = load_published(name, directory, chosen, skip_bad=skip_bad)
     kept = _unshared(records, task, chosen, Path(directory).expanduser())
     if not kept:
         raise DataError(
             f"All pictures of {task.title}'s {chosen} are in a split to score on, too.",
-            where=f"{name}:{directory}@{chosen}",
+            where=where,
             mend="Give another split.",
         )
     wanted = n if n is not None else task.n_probe
     if wanted is not None and task.unrolled:
         wanted = max(1, wanted // 2)
-    drawn = _drawn(kept, wanted, np.random.default_rng(seed))
-    if wanted is not None and len(drawn) < wanted - len(task.answers) + 1:
-        warnings.warn(
-            f"{name}:{directory}@{chosen}: {len(drawn)} records to probe on, not {wanted}: there "
-            "are no more of the rarest answer.",
-            DataWarning,
-            stacklevel=2,
-        )
-    return drawn
+    return _drawn(kept, wanted, np.random.default_rng(seed), where)
+
+
+def _to_probe_on(task: Published, directory: Path | str) -> str:
+    for name, split in task.splits.items():
+        if split.role == "probe":
+            return name
+    raise DataError(
+        f"{task.title} has no split to probe on.",
+        where=f"{task.name}:{directory}",
+        mend="Give another as --data, without --test: fitted and scored on its own parts.",
+    )
 
 
 def _unshared(
     records: Sequence[Record], task: Published, chosen: str, directory: Path
 ) -> list[Record]:
     """Leave out what is also scored on; pictures need not be there to be known."""
+    if task.splits[chosen].role == "test":
+        return list(records)
     scored: list[Record] = []
     for name, split in task.splits.items():
         files = [needed for needed in split.needs if not needed.path.endswith("/")]
-        if split.role == "test" and name != chosen and files and not absent(files, directory):
+        if split.role == "test" and files and not absent(files, directory):
             scored += read_split(task, name, directory, look=False).records
     groups = {record.group for record in scored} - {None}
     pictures = {key for keys in image_keys(scored) for key in keys}
@@ -112,15 +111,24 @@ def _unshared(
     ]
 
 
-def _drawn(records: Sequence[Record], n: int | None, rng: np.random.Generator) -> list[Record]:
+def _drawn(
+    records: Sequence[Record], n: int | None, rng: np.random.Generator, where: str
+) -> list[Record]:
     members = [list(range(len(records)))]
     if not is_multiple_choice(records):
         by_label: dict[str, list[int]] = {}
         for index, label in enumerate(known_labels(records)):
             by_label.setdefault(label, []).append(index)
         members = [by_label[label] for label in sorted(by_label)]
-    share = min(len(own) for own in members)
+    share = rarest = min(len(own) for own in members)
     if n is not None:
-        share = min(share, max(1, n // len(members)))
+        share = min(rarest, max(1, n // len(members)))
+        if share == rarest and n - share * len(members) >= len(members):
+            warnings.warn(
+                f"{where}: {share * len(members)} records to probe on, not {n}: there are no more "
+                "of the rarest answer.",
+                DataWarning,
+                stacklevel=3,
+            )
     picked = [int(i) for own in members for i in rng.choice(own, share, replace=False)]
     return [records[i] for i in sorted(picked)]
