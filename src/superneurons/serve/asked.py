@@ -151,7 +151,7 @@ def asked_base(
     Raises
     ------
     DataError
-        When there is no base model to ask, no question, or more options than letters.
+        When there is no base model to ask, no question, one option, or more than letters.
     """
     routing.base()
     if not bare(text):
@@ -162,6 +162,8 @@ def asked_base(
         keys = {"yes": "true", "no": "false"}
         asking = f"{text}\nAnswer yes or no."
     else:
+        if len(options) < 2:
+            raise DataError("one option: there is nothing to ask")
         if len(options) > len(LETTERS):
             raise DataError(f"{len(options)} options, more than the {len(LETTERS)} letters")
         keys = dict(zip(LETTERS, options, strict=False))

@@ -113,7 +113,8 @@ class Fetcher:
                 sock.do_handshake()
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("GET", path, headers={"Accept": "image/*", "Connection": "close"})
-            found = self._received(connection.getresponse())
+            with connection.getresponse() as answer:
+                found = self._received(answer)
         except (OSError, http.client.HTTPException, ValueError):
             _left(end)  # hung up: what failed is of no interest
             raise

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from superneurons.serve.describing import errors
 from superneurons.serve.jobs import Fitted
 from superneurons.serve.messages_schemas import ModelCard, Models
+from superneurons.serve.routing import public_name
 from superneurons.serve.service import Service
 
 __all__ = ["router"]
@@ -42,5 +43,8 @@ def _told(fitted: Fitted) -> dict[str, Any]:
         "exit_layer": fitted.exit_layer,
         "n_layers": fitted.n_layers,
         "threshold": fitted.threshold,
-        "about": dict(fitted.about),
+        "about": {
+            key: public_name(str(value)) if key == "base_model" else value
+            for key, value in fitted.about.items()
+        },
     }

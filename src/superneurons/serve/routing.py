@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePath
 
 from superneurons.errors import DataError
 from superneurons.serve.errors import refused
 from superneurons.serve.jobs import Engine, Fitted
 
-__all__ = ["Routing", "bare"]
+__all__ = ["Routing", "bare", "public_name"]
 
 
 def bare(text: str) -> str:
@@ -20,6 +21,18 @@ def bare(text: str) -> str:
     'Is it bright?'
     """
     return " ".join(text.split())
+
+
+def public_name(model: str) -> str:
+    """Return a model's name without where it lies on this machine.
+
+    Examples
+    --------
+    >>> public_name("/data/models/llava"), public_name("org/llava")
+    ('llava', 'org/llava')
+    """
+    path = PurePath(model)
+    return path.name if path.is_absolute() or path.parts[:1] in ((".",), ("..",)) else model
 
 
 class Routing:
@@ -38,7 +51,7 @@ class Routing:
 
     def __init__(self, engine: Engine) -> None:
         self.classifiers = dict(engine.classifiers)
-        self.base_model = engine.base_model
+        self.base_model = public_name(engine.base_model)
         self.asks_base = engine.asks_base
         self._by_question: dict[str, list[Fitted]] = {}
         for fitted in self.classifiers.values():
@@ -68,12 +81,15 @@ class Routing:
     def matching(self, question: str, fits: Callable[[Fitted], bool]) -> Fitted | None:
         """Return the one classifier that was fitted on this question, and whose answers fit.
 
+        One with answers of its own comes before those that choose from any options.
+
         Raises
         ------
         DataError
             When several were.
         """
         found = [fitted for fitted in self._by_question.get(bare(question), ()) if fits(fitted)]
+        found = [fitted for fitted in found if fitted.labels] or found
         if len(found) > 1:
             names = ", ".join(fitted.name for fitted in found)
             raise DataError(f"{names} answer this question: name one of them as model")

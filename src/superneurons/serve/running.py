@@ -28,7 +28,8 @@ def bind(host: str, port: int) -> socket.socket:
         kind, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        taken = socket.socket(kind, socket.SOCK_STREAM)
+        # Only where the protocol is named does asyncio send small answers without delay.
+        taken = socket.socket(kind, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except (OSError, UnicodeError) as error:
         raise _no_port(host, port, error) from error
     try:

@@ -148,7 +148,7 @@ class Service:
                 try:
                     futures.append(self.engine.submit(job))
                 except DataError as error:
-                    problems.append(Problem(one.where, error.what))
+                    problems.append(_problem(one, error))
             if problems:
                 raise _unanswerable(problems, asked)
         except BaseException:
@@ -191,7 +191,7 @@ def _all_answered(
     answers = []
     for result, one in zip(results, asked, strict=True):
         if isinstance(result, DataError):
-            problems.append(Problem(one.where, result.what))
+            problems.append(_problem(one, result))
         elif isinstance(result, asyncio.CancelledError):
             raise ServiceError("The question was given up.", mend="Ask again.")
         elif isinstance(result, BaseException):
@@ -201,6 +201,10 @@ def _all_answered(
     if problems:
         raise _unanswerable(problems, asked)
     return answers
+
+
+def _problem(one: Asked, error: DataError) -> Problem:
+    return Problem(one.where, "; ".join([error.what, *map(str, error.problems[:5])]))
 
 
 def _unanswerable(problems: list[Problem], asked: Sequence[Asked]) -> DataError:
