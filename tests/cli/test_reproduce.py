@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superneurons.evaluate.reproduction.paper_rows import MODELS, printed_row
+
+Runner = Callable[..., Any]
+QUICK = ("--shuffles", 20, "--no-generate", "--max-layer", 2)
+
+
+@pytest.fixture
+def words(llava_path: Path, train: Path, test_file: Path) -> tuple[object, ...]:
+    return ("-m", llava_path, "-d", train, "--test", test_file, *QUICK)
+
+
+def test_the_table_and_the_json_say_the_same(run: Runner, words: tuple[object, ...]) -> None:
+    row = ("--row", "llava-7b")
+    shown, raw = (run("reproduce", "pope", *words, *row, *more) for more in ((), ("--json",)))
+    assert shown.code == raw.code == 0, shown.err + raw.err
+    lines = shown.out.splitlines()
+    for way in raw.json["ways"]:
+        line = next(line for line in lines if line.strip().startswith(way["name"]))
+        if way["scored_on"] == "validation":
+            assert f"{100 * way['figures']['recall']['value']:.1f}" in line
+    printed = printed_row("pope", "llava-7b", "majority", metric="accuracy")
+    assert printed is not None
+    place = next(i for i, line in enumerate(lines) if "by accuracy, majority" in line)
+    assert f"printed, {printed.source}" in lines[place + 2]
+    for value in (printed.accuracy, printed.precision, printed.recall, printed.threshold):
+        assert f"{value:.1f}" in lines[place + 2]
+    assert "arXiv 2603.10781, llava-7b on pope" in lines[0]
+
+
+def test_a_task_that_the_paper_lacks_is_said_to_be_ours_only(
+    run: Runner, words: tuple[object, ...]
+) -> None:
+    done = run("reproduce", "bright", *words)
+    assert done.code == 0, done.err
+    said = " ".join(done.out.split())
+    assert "no rows of the paper are of this task and model: ours only" in said
+    assert "printed, Table" not in done.out
+
+
+def test_it_is_kept_and_run_again_from_its_file_alone(
+    run: Runner, words: tuple[object, ...], tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    first = run("reproduce", "bright", *words, "--json", "--out", kept)
+    assert first.code == 0, first.err
+    again = run("reproduce", "--again", kept / "reproduction.json")
+    assert again.code == 0, again.err
+    assert "values are those of" in " ".join(again.out.split())
+    raw = run("reproduce", "--again", kept, "--json", "--out", tmp_path / "second")
+    assert raw.json.pop("again")["equal"] is True
+    assert raw.json["ways"] == first.json["ways"]
+    texts = [(place / "reproduction.json").read_text() for place in (kept, tmp_path / "second")]
+    assert texts[0] == texts[1]
+
+
+def test_figures_that_differ_are_named_and_end_with_2(
+    run: Runner, words: tuple[object, ...], tmp_path: Path
+) -> None:
+    assert run("reproduce", "bright", *words, "--out", tmp_path).code == 0
+    file = tmp_path / "reproduction.json"
+    content = json.loads(file.read_text())
+    content["nulls"][0]["shuffled"] = 0.123
+    content["measured"]["versions"]["torch"] = "1.0"
+    file.write_text(json.dumps(content))
+    done = run("reproduce", "--again", file)
+    assert done.code == 2
+    said = " ".join(done.out.split())
+    assert "values are not those of" in said
+    assert "null at last_prompt: shuffled: 0.123 there, 0." in said
+    assert "Changed since: torch, 1.0 there" in said
+
+
+def test_another_model_is_refused(run: Runner, words: tuple[object, ...], tmp_path: Path) -> None:
+    from tiny_models import SAVERS
+
+    assert run("reproduce", "bright", *words, "--out", tmp_path).code == 0
+    other = SAVERS["llava"](tmp_path / "other", seed=1)
+    done = run("reproduce", "--again", tmp_path, "--model", other)
+    assert done.code == 2
+    assert "fingerprint: the model's weights or dtype differ" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "No task was named"),
+        (("pope",), "--data pope:DIR@train"),
+        (("drak",), "Did you mean 'dark'?"),
+        (("dark", "--data", "x.jsonl"), "test: missing; --data goes with --test"),
+        (("dark", "--position", "somewhere"), "positions: somewhere"),
+        (("dark", "--n-probe", 1, "--row", "x"), "row: 'x' is none of"),
+        (("--again", "/nowhere/file"), "There is no reproduction"),
+        (("dark", "--again", "/nowhere/file", "--seed", 1), "seed: is decided by the file"),
+    ],
+)
+def test_what_makes_no_sense_is_said_before_a_model_is_opened(
+    run: Runner, words: tuple[object, ...], said: str
+) -> None:
+    done = run("reproduce", *words, "--model", "/model/nowhere")
+    assert done.code == 2
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert "/model/nowhere" not in done.err
+
+
+def test_an_earlier_one_is_not_replaced_unasked(
+    run: Runner, words: tuple[object, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "reproduction.json").write_text("mine")
+    done = run("reproduce", "bright", *words, "--out", tmp_path)
+    assert done.code == 2
+    assert "holds a reproduction already" in done.err
+    assert (tmp_path / "reproduction.json").read_text() == "mine"
+
+
+def test_the_help_names_every_model_of_the_paper(run: Runner) -> None:
+    said = "".join(run("reproduce", "--help").out.split())
+    assert all(model in said for model in MODELS)
+
+
+@pytest.mark.demo
+def test_the_embedded_model_on_an_embedded_task(run: Runner) -> None:
+    done = run(
+        "reproduce", "presence", "--n-probe", 16, "--n-test", 12, "--max-layer", 2,
+        "--shuffles", 20, "--no-generate", "--batch-size", 12, "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["paper"] == ""
+    base = next(way for way in done.json["ways"] if way["key"] == "base-first-token")
+    # It was trained on this question.
+    assert base["figures"]["accuracy"]["value"] > 0.8
