@@ -42,6 +42,19 @@ def test_text_must_be_there_and_be_text() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\x00b", "../..", "", "/"])
+def test_odd_names_are_missing_pictures(tmp_path: Path, name: str) -> None:
+    reader = Reader(tmp_path)
+    assert reader.picture(f"p/{name}") is None
+    assert reader.missing == {f"p/{name}": 1}
+
+
+def test_text_that_cannot_be_written_is_none() -> None:
+    reader = Reader(Path())
+    assert reader.text(Row("r:1", {"a": "\ud800"}, ("a",)), "a") is None
+    assert "'a' must be text" in reader.problems[0].what
+
+
 def test_a_missing_picture_is_kept_once_with_how_often_it_is_asked_for(tmp_path: Path) -> None:
     there = files.picture(tmp_path / "p/a.png")
     reader = Reader(tmp_path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from superneurons.task.published.base import Needed, Published, Split
-from superneurons.task.published.reader import Reader
+from superneurons.task.published.reader import Reader, is_text
 from superneurons.task.record import Record
 from superneurons.task.rows import Row
 
@@ -57,7 +58,7 @@ def _claims(reader: Reader, row: Row) -> list[tuple[str, str]] | None:
     if not isinstance(claims, list) or not isinstance(labels, list) or len(claims) != len(labels):
         reader.bad(row.where, "'claim_list' and 'ref_claim_label' must be lists of one length")
         return None
-    if not all(isinstance(claim, str) and claim.strip() for claim in claims):
+    if not all(map(is_text, claims)):
         reader.bad(row.where, "'claim_list' must hold texts only")
         return None
     answers = [_answer(label) for label in labels]
@@ -86,7 +87,7 @@ def _known() -> str:
 def _picture(reader: Reader, given: str) -> Path | None:
     name = PurePosixPath(given).name
     places = (f"{_FOLDER.path}{name}", f"{_DRAWN}{name}", given.lstrip("/"))
-    there = (place for place in places if (reader.directory / place).is_file())
+    there = (place for place in places if os.path.isfile(reader.directory / place))  # noqa: PTH113
     return reader.picture(next(there, places[0]))
 
 

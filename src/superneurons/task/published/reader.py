@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from superneurons.task.rows import Row, read_text
 if TYPE_CHECKING:
     from superneurons.task.published.base import Needed
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "is_text"]
 
 
 class Reader:
@@ -101,8 +102,8 @@ class Reader:
     def text(self, row: Row, name: str) -> str | None:
         """Return a field's text, or keep what is wrong with it and return nothing."""
         value = row.values.get(name)
-        if isinstance(value, str) and value.strip():
-            return value
+        if is_text(value):
+            return str(value)
         found = "is missing" if name not in row.values else f"must be text, not {value!r:.40}"
         self.bad(row.where, f"{name!r} {found}")
         return None
@@ -110,7 +111,10 @@ class Reader:
     def picture(self, path: str) -> Path | None:
         """Return a picture's path, or note that it is missing and return nothing."""
         if path not in self._known:
-            self._known[path] = not self.look or (self.directory / path).is_file()
+            # os.path.isfile never raises, whatever the name
+            self._known[path] = not self.look or os.path.isfile(  # noqa: PTH113
+                self.directory / path
+            )
         if self._known[path]:
             return self.directory / path
         self.missing[path] = self.missing.get(path, 0) + 1
@@ -127,3 +131,20 @@ class Reader:
                 yield Row(f"{path}:{number}", item, item.keys())
             else:
                 self.bad(f"{path}:{number}", "not a JSON object")
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is text that says something and can be written down.
+
+    Examples
+    --------
+    >>> [is_text(value) for value in ("a", " ", 5)]
+    [True, False, False]
+    """
+    if not isinstance(value, str) or not value.strip():
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

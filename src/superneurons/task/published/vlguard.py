@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from superneurons.task.published.base import Needed, Published, Split
-from superneurons.task.published.reader import Reader
+from superneurons.task.published.reader import Reader, is_text
 from superneurons.task.record import Record
 from superneurons.task.rows import Row
 
@@ -90,8 +90,8 @@ def _texts(entry: Any, wanted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if isinstance(entry, Mapping):
         for kind in wanted:
             text = entry.get(kind)
-            if isinstance(text, str) and text.strip():
-                yield kind, text
+            if is_text(text):
+                yield kind, str(text)
 
 
 TASKS: tuple[Published, ...] = (
