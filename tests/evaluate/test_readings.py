@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from asking import prompts_asked
 from pictures import bright_records, shades
 from superneurons.activations.capture import capture
-from superneurons.activations.site import Site
+from superneurons.activations.site import TOKENS, Site
 from superneurons.errors import DataError
+from superneurons.evaluate.metrics import mean_recall
 from superneurons.evaluate.readings import Readings, read_layers
 from superneurons.evaluate.rivals import base_task
 from superneurons.task.record import Record
@@ -89,3 +91,15 @@ def test_everything_is_asked_in_the_prompt_that_is_given(
     found = read_layers(llava, bright_records(24), bright_records(8, seed=1), prompt=prompt)
     assert found.setting["prompt"] == "<image>Q: {question} A:"
     assert set(asked) == {prompt}
+
+
+def test_a_witness_is_shown_what_was_captured(llava: VLM) -> None:
+    probe, test = bright_records(24), bright_records(8, seed=1)
+    seen: list[Any] = []
+    found = read_layers(llava, probe, test, witness=lambda *parts: seen.append(parts))
+    ((probing, both, base),) = seen
+    assert len(both) == len(probing.records) + 8
+    said = base.raw(test, both.label_logits[-8:])
+    assert found.base_accuracy == mean_recall([r.label for r in test], said)
+    for position in TOKENS:
+        assert both.at(Site(position=position)).activations.shape[0] == 32

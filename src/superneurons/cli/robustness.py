@@ -270,11 +270,11 @@ def overlap(
 
     begin(out, overwrite)
     files = named(data or [], [None] * len(data or []))
+    if len({*files, *(task or [])}) < 2:
+        raise DataError("Several tasks are needed.", mend="Repeat --task or --data.")
     tasks = {name: read(path, question) for name, (path, _) in files.items()}
     for name in dict.fromkeys(task or []):
         tasks[name] = make_task(name, n=n_probe, sprites=sprites, seed=seed)
-    if len(tasks) < 2:
-        raise DataError("Several tasks are needed.", mend="Repeat --task or --data.")
     vlm = opened(model, revision, dtype, device, trust_remote_code)
     found = study_overlap(
         vlm, tasks, most=most, seed=seed, **asked(prompt_order, prompt_template, batch_size)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from pictures import bright_records, shades
+from superneurons.activations.capture import capture
+from superneurons.errors import DataError
+from superneurons.evaluate.robustness.neuron_overlap import neuron_overlap
+from superneurons.evaluate.robustness.overlap import KINDS, Overlaps, study_overlap
+from superneurons.probes.scores import neuron_scores
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.task.record import Record
+from superneurons.task.split import grouped_split
+from superneurons.vlm.model import VLM
+
+TASKS = {
+    "bright": bright_records(48),
+    "bright again": bright_records(48, seed=1),
+    "shade": shades(48),
+}
+
+
+@pytest.fixture(scope="module")
+def found(llava: VLM) -> Overlaps:
+    return study_overlap(llava, TASKS, most=8)
+
+
+def columns(clf: SuperNeuronClassifier, width: int) -> list[int]:
+    return [(neuron.layer - 1) * width + neuron.index for neuron in clf.neurons_]
+
+
+def test_every_pair_and_every_task_with_itself(found: Overlaps) -> None:
+    names = list(TASKS)
+    for kind in KINDS:
+        pairs = {frozenset((p.first, p.second)) for p in found.pairs if p.kind == kind}
+        assert len(pairs) == 6
+        assert found.pair(kind, names[0], names[2]) is found.pair(kind, names[2], names[0])
+
+
+@pytest.mark.parametrize(("kind", "read_out"), [(KINDS[0], "paper"), (KINDS[2], "super-neurons")])
+def test_chosen_neurons_are_those_of_classifiers(
+    found: Overlaps, llava: VLM, kind: str, read_out: str
+) -> None:
+    width = llava.shape("residual")[1]
+    sets = [
+        columns(SuperNeuronClassifier(llava, read_out=read_out).fit(TASKS[name]), width)
+        for name in ("bright", "bright again")
+    ]
+    pair = found.pair(kind, "bright", "bright again")
+    assert pair.overlap == neuron_overlap(*sets, width=width)
+
+
+def test_on_the_diagonal_are_halves(found: Overlaps, llava: VLM) -> None:
+    records = TASKS["bright"]
+    width = llava.shape("residual")[1]
+    halves = [[records[i] for i in half] for half in grouped_split(records, test_size=0.5, seed=0)]
+    sets = [columns(SuperNeuronClassifier(llava).fit(half), width) for half in halves]
+    pair = found.pair(KINDS[2], "bright", "bright")
+    assert pair.overlap == neuron_overlap(*sets, width=width)
+
+
+def test_equally_many_are_the_best_ones(found: Overlaps, llava: VLM) -> None:
+    assert found.equal[KINDS[1]] == 8
+    best = []
+    for name in ("bright", "bright again"):
+        X = capture(llava, TASKS[name]).flat
+        truth = [record.label == "yes" for record in TASKS[name]]
+        best.append(np.argsort(-neuron_scores(X, truth), kind="stable")[:8])
+    pair = found.pair(KINDS[1], "bright", "bright again")
+    assert pair.overlap == neuron_overlap(*best, width=llava.shape("residual")[1])
+    heaviest = [p.overlap for p in found.pairs if p.kind == KINDS[3]]
+    assert {o.first for o in heaviest} == {o.second for o in heaviest} == {found.equal[KINDS[3]]}
+
+
+def test_the_same_task_drawn_anew_shares_more_than_chance(found: Overlaps) -> None:
+    same = found.pair(KINDS[1], "bright", "bright again").overlap
+    assert same.jaccard > same.chance_95
+    assert same.p_value < 0.01
+
+
+def test_the_same_records_share_all(llava: VLM) -> None:
+    same = study_overlap(llava, {"a": TASKS["bright"], "b": list(TASKS["bright"])}, most=5)
+    for kind in KINDS:
+        assert same.pair(kind, "a", "b").overlap.jaccard == 1
+
+
+def test_turned_labels_are_the_same_neurons_weighed_otherwise(
+    llava: VLM, turned: Callable[[Sequence[Record]], list[Record]]
+) -> None:
+    found = study_overlap(llava, {"a": TASKS["bright"], "b": turned(TASKS["bright"])})
+    assert found.pair(KINDS[2], "a", "b").overlap.jaccard == 1
+    assert found.pair(KINDS[0], "a", "b").overlap.jaccard == 0  # the paper's have a sign
+
+
+def test_tables_show_jaccard_and_chance(found: Overlaps) -> None:
+    sheets = found.tables()
+    assert [sheet.title.split(":")[0].split(", K =")[0] for sheet in sheets] == list(KINDS)
+    for sheet, kind in zip(sheets, KINDS, strict=True):
+        assert sheet.header[1:] == tuple(TASKS)
+        cell = sheet.rows[0][2]
+        overlap = found.pair(kind, "bright", "bright again").overlap
+        assert cell.startswith(f"{100 * overlap.jaccard:.1f} ({100 * overlap.chance:.1f})")
+        assert cell.endswith("*") == (overlap.p_value < 0.01)
+        assert all(len(line) <= 100 for line in sheet.text().splitlines())
+
+
+def test_it_is_json(found: Overlaps) -> None:
+    made = json.loads(json.dumps(found.as_dict()))
+    assert made["setting"]["records"] == dict.fromkeys(TASKS, 48)
+    assert len(made["pairs"]) == len(found.pairs)
+
+
+def test_each_record_is_run_once(llava: VLM, questions_run: list[Record]) -> None:
+    study_overlap(llava, {name: TASKS[name] for name in ("bright", "bright again")}, most=3)
+    assert len(questions_run) == 48 + 48 + 1  # and one to count its tokens
+
+
+def test_two_tasks_are_needed(llava: VLM) -> None:
+    with pytest.raises(DataError, match="1 tasks"):
+        study_overlap(llava, {"a": TASKS["bright"]})
+    with pytest.raises(DataError, match="0 neurons"):
+        study_overlap(llava, TASKS, most=0)
+
+
+def test_unknown_pairs_are_refused(found: Overlaps) -> None:
+    with pytest.raises(DataError, match="no pair 'bright', 'dark'"):
+        found.pair(KINDS[0], "bright", "dark")
