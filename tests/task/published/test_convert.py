@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 import published_files as files
@@ -77,3 +79,16 @@ def test_lines_hold_nothing_that_is_not_there(tmp_path: Path) -> None:
     record = Record((files.picture(tmp_path / "ü.png"),), "Ist es grün?")
     path = write_records([record], tmp_path / "r.jsonl")
     assert json.loads(path.read_text()) == {"image": "ü.png", "question": "Ist es grün?"}
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(TEXT, TEXT, TEXT, st.none() | TEXT), min_size=1, max_size=4))
+def test_any_text_comes_back(tmp_path: Path, rows: list[tuple[str, str, str, str | None]]) -> None:
+    shown = (files.picture(tmp_path / "a.png"),)
+    records = [Record(shown, q, label, group=group, id=own) for q, label, own, group in rows]
+    assert read_records(write_records(records, tmp_path / "r.jsonl", overwrite=True)) == records

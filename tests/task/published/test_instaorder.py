@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from published_files import INSTAORDER, coco_instances, document, instaorder
 from superneurons.errors import DataError
@@ -95,3 +97,30 @@ def test_instances_that_are_not_cocos_are_refused(tmp_path: Path) -> None:
     document(path, found)
     with pytest.raises(DataError, match="Not a JSON object with 'categories'"):
         load_published("instaorder-depth", tmp_path)
+
+
+PAIRS = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 2)).filter(lambda pair: pair[0] != pair[1]),
+    max_size=6,
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(PAIRS, st.sampled_from("<="))
+def test_answers_follow_from_the_orders(
+    tmp_path: Path, pairs: list[tuple[int, int]], sign: str
+) -> None:
+    changed = {
+        "occlusion": [{"order": f"{i}<{j}"} for i, j in pairs],
+        "depth": [{"order": f"{i}{sign}{j}"} for i, j in pairs],
+    }
+    instaorder(tmp_path, [INSTAORDER[0] | changed, INSTAORDER[1]])
+    hidden = load_published("instaorder-occlusion", tmp_path)
+    yes = {r.id.rsplit(":", 1)[1] for r in hidden if r.label == "yes"}
+    assert yes == {f"{i}-{j}" for i, j in pairs}
+    assert len(hidden) == 3 * 2 + 2
+    near = load_published("instaorder-depth", tmp_path)[:-1]
+    assert [r.id.rsplit(":", 1)[1] for r in near] == [f"{min(p)}-{max(p)}" for p in pairs]
+    assert [r.label for r in near] == ["yes" if sign == "<" and i < j else "no" for i, j in pairs]

@@ -165,3 +165,26 @@ def test_a_picture_in_another_place_counts(tmp_path: Path) -> None:
     files.lines(tmp_path / "coco_pope_random.json", files.POPE[:1])
     there = files.picture(tmp_path / "coco/images/val2014/COCO_val2014_000000000000.jpg")
     assert load_published("pope", tmp_path)[0].images == (there,)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.task)
+def test_a_picture_is_in_one_group_and_a_group_is_one_picture(
+    kind: Kind, folders: dict[str, Path]
+) -> None:
+    kind.write(folders[kind.task], kind.rows)
+    records = load_published(kind.task, folders[kind.task], kind.split)
+    pairs = {(record.images, record.group) for record in records}
+    assert len(pairs) == len({images for images, _ in pairs}) == len({group for _, group in pairs})
+    assert None not in {group for _, group in pairs}
+    assert len({record.id for record in records}) == len(records)
+    assert {record.label for record in records} == {"yes", "no"}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.task)
+def test_every_bad_row_is_named_at_once(kind: Kind, folders: dict[str, Path]) -> None:
+    kind.write(folders[kind.task], [None, *kind.rows, 5, {}])
+    with pytest.raises(DataError) as caught:
+        load_published(kind.task, folders[kind.task], kind.split)
+    last = len(kind.rows) + 3
+    named = {problem.where for problem in caught.value.problems}
+    assert named == {f"{kind.file}:{i}" for i in (1, last - 1, last)}

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import published_files as files
 from superneurons.errors import DataError
@@ -111,3 +113,28 @@ def test_options_that_differ_are_drawn_half_as_many_where_they_are_unrolled(
     for i in range(8):
         files.picture(tmp_path / f"train2017/{i:012}.jpg")
     assert len(probing_records("aokvqa", tmp_path, n=6)) == 3
+
+
+@pytest.mark.filterwarnings("ignore::superneurons.task.labels.DataWarning")
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.sampled_from(["yes", "no"]), min_size=4, max_size=30).filter(
+        lambda answers: len(set(answers)) == 2
+    ),
+    st.integers(2, 40),
+    st.integers(0, 3),
+)
+def test_a_draw_is_balanced_unique_and_in_the_files_order(
+    root: Path, answers: list[str], n: int, seed: int
+) -> None:
+    (root / "val.json").unlink(missing_ok=True)
+    files.document(root / "train.json", [asked(i, answer) for i, answer in enumerate(answers)])
+    records = probing_records("vizwiz", root, n=n, seed=seed)
+    rarest = min(Counter(answers).values())
+    share = min(n // 2, rarest)
+    assert Counter(r.label for r in records) == {"yes": share, "no": share}
+    places = [int(r.id.rsplit(":", 1)[1]) for r in records]
+    assert places == sorted(set(places))
+    assert [r.label for r in records] == [answers[place - 1] for place in places]
