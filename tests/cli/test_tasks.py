@@ -71,6 +71,11 @@ def test_show_is_there_as_json(run: Runner) -> None:
     assert "Did you mean 'pope'?" in done.err
 
 
+def test_show_knows_the_embedded_tasks_too(run: Runner) -> None:
+    assert "Is the picture too dark?" in run("tasks", "show", "dark").out
+    assert run("tasks", "show", "dark", "--json").json["trained"] is False
+
+
 def test_check_lists_all_that_is_missing(run: Runner, tmp_path: Path) -> None:
     files.pope(tmp_path, [*files.POPE, 5])
     done = run("tasks", "check", tmp_path)

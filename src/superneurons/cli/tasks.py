@@ -23,15 +23,12 @@ SkipBad = Annotated[
 @app.command("list")
 def list_tasks(as_json: options.Json = False) -> None:
     """List the embedded tasks, and the published ones that can be read."""
-    from superneurons.cli.tasks_shown import task_as_dict
+    from superneurons.cli.tasks_shown import embedded_as_dict, task_as_dict
     from superneurons.demo.tasks import TASKS
     from superneurons.task.published.registry import published
 
     if as_json:
-        embedded = [
-            {"name": t.name, "trained": t.trained, "description": t.description}
-            for t in TASKS.values()
-        ]
+        embedded = map(embedded_as_dict, TASKS)
         print_json([*embedded, *map(task_as_dict, published().values())])
         return
     for task in TASKS.values():
@@ -44,13 +41,20 @@ def list_tasks(as_json: options.Json = False) -> None:
 
 @app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="A published task of `superneurons tasks list`.")],
+    name: Annotated[str, typer.Argument(help="One of `superneurons tasks list`.")],
     as_json: options.Json = False,
 ) -> None:
     """Show what a published task asks, what to download, and where to put it."""
-    from superneurons.cli.tasks_shown import task_as_dict, task_lines
-    from superneurons.task.published.registry import find_task
+    from superneurons.cli.tasks_shown import embedded_as_dict, task_as_dict, task_lines
+    from superneurons.task.published.registry import find_task, published
 
+    embedded = None if name in published() else embedded_as_dict(name)
+    if embedded is not None:
+        if as_json:
+            print_json(embedded)
+        else:
+            print("\n".join(f"{key:<12} {value}" for key, value in embedded.items()))
+        return
     task = find_task(name)
     if as_json:
         print_json(task_as_dict(task))

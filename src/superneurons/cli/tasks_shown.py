@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from superneurons.task.published.base import Needed, Published
     from superneurons.task.published.check import CheckedSplit
 
-__all__ = ["checked_as_dict", "checked_lines", "task_as_dict", "task_lines"]
+__all__ = ["checked_as_dict", "checked_lines", "embedded_as_dict", "task_as_dict", "task_lines"]
 
 _ROLES = {
     "probe": "to probe on",
@@ -18,6 +18,16 @@ _ROLES = {
     "all": "all, of which others are parts",
 }
 _MOST_SHOWN = 20
+
+
+def embedded_as_dict(name: str) -> dict[str, Any] | None:
+    """Return an embedded task as JSON has it; nothing where there is none of that name."""
+    from superneurons.demo.tasks import TASKS
+
+    task = TASKS.get(name)
+    if task is None:
+        return None
+    return {"name": task.name, "trained": task.trained, "description": task.description}
 
 
 def task_as_dict(task: Published) -> dict[str, Any]:
