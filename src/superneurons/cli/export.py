@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from superneurons.shortcut.classifier import SuperNeuronClassifier
     from superneurons.task.record import Record
 
-__all__ = ["app", "hf"]
+__all__ = ["app", "hf", "onnx"]
 
 app = typer.Typer(no_args_is_help=True, help="Write a classifier in a form that others load.")
 
@@ -75,6 +75,41 @@ def hf(
     print_json(found) if as_json else _print_hf(found, out)
 
 
+@app.command("onnx")
+def onnx(
+    classifier: _Classifier,
+    out: _Out,
+    data: _Records = None,
+    question: options.Question = None,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8",
+            help="Also try weights in 8 bits; kept where 99.5 % of the answers on --data are the "
+            "classifier's.",
+        ),
+    ] = False,
+    model: _Base = None,
+    overwrite: _Overwrite = False,
+    batch_size: options.BatchSize = 8,
+    trust_remote_code: options.Trust = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write one graph, pixels to probabilities, for ONNX Runtime; runs on the CPU."""
+    from superneurons.export.folder import check_free
+    from superneurons.export.onnx import export_onnx
+
+    quiet()
+    out = out.expanduser()
+    check_free(out, overwrite=overwrite)
+    records = _records(classifier, data, question)
+    fitted = _loaded(classifier, model, batch_size, "cpu", trust_remote_code)
+    found = export_onnx(
+        fitted, out, records=records, question=question, int8=int8, overwrite=overwrite
+    )
+    print_json(found) if as_json else _print_onnx(found, out)
+
+
 def _records(classifier: Path, data: str | None, question: str | None) -> list[Record] | None:
     from superneurons.shortcut.artefact import read_config
 
@@ -111,6 +146,27 @@ def _print_hf(told: dict[str, Any], out: Path) -> None:
         )
     print(_said(compared))
     print(f"Saved to {out}; its README.md says how it is loaded. vLLM itself was not run.")
+
+
+def _print_onnx(told: dict[str, Any], out: Path) -> None:
+    base, graph, ms = told["base_model"], told["graph"], told["latency_ms"]
+    batch = "any batch" if graph["any_batch"] else "one picture at a time"
+    print(
+        f"{graph['file']}: opset {graph['opset']}, {graph['bytes'] / 1e6:.1f} MB, {batch}; "
+        f"{told['exit_layer']} of {base['layers']} layers of {base['name']}, answers "
+        f"{', '.join(told['labels'])}."
+    )
+    print(
+        f"One picture, pixels in: {ms['onnx']:.1f} ms in ONNX Runtime, {ms['torch']:.1f} ms in "
+        f"PyTorch ({ms['torch_path']}, {ms['threads']} threads)."
+    )
+    print(_said(told["compared"]))
+    if (eight := told["int8"]) is not None:
+        print(
+            f"8 bits: {eight['bytes'] / 1e6:.1f} MB, {eight['ms']:.1f} ms, the classifier's answer "
+            f"on {eight['agreement']:.1%}: {'kept' if eight['kept'] else 'not kept'}."
+        )
+    print(f"Saved to {out}; its README.md says how it is run.")
 
 
 def _said(compared: dict[str, Any] | None) -> str:

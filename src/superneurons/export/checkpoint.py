@@ -27,8 +27,17 @@ __all__ = [
     "source_of",
 ]
 
-_NOT_COPIED = ("config.json", "generation_config.json", "model.safetensors.index.json")
-_COPIED = ("*.json", "*.jinja", "*.txt", "*.model")
+_COPIED = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+    "chat_template.*",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+)
 
 
 def source_of(vlm: VLM, *, trust_remote_code: bool = False) -> Source:
@@ -190,7 +199,7 @@ def copy_processor(source: Source, directory: Path) -> list[str]:
         here = here if config is None else config.parent
     copied = []
     for path in sorted({path for pattern in _COPIED for path in here.glob(pattern)}):
-        if path.name not in _NOT_COPIED and path.is_file():
+        if path.is_file() and path.suffix != ".py":
             shutil.copyfile(path, directory / path.name)
             copied.append(path.name)
     return copied

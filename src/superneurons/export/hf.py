@@ -230,6 +230,8 @@ def _write(directory: Path, classifier: SuperNeuronClassifier, parts: _Parts) ->
 
     tensors = {**parts.tensors, SCORE: torch.from_numpy(parts.head.weight).float().contiguous()}
     save_torch_state_dict(tensors, directory, max_shard_size=_SHARD, metadata={"format": "pt"})
+    for path in directory.glob("*.safetensors"):
+        path.chmod(0o644)  # a server may run as somebody else
     parts.config.save_pretrained(directory)
     vlm = classifier.vlm
     copy_processor(source_of(vlm, trust_remote_code=classifier.trust_remote_code), directory)
