@@ -59,7 +59,9 @@ class Reader:
 
     def __init__(self, doors: Doors, fetcher: Fetcher | None = None) -> None:
         self._doors = doors
-        self._fetcher = fetcher or Fetcher(doors.max_body, doors.fetch_s)
+        self._fetcher = None
+        if doors.remote_pictures:
+            self._fetcher = fetcher or Fetcher(doors.max_body, doors.fetch_s)
         self._decoding = ThreadPoolExecutor(doors.threads, "decode")
         self._fetching = ThreadPoolExecutor(doors.threads, "fetch")
 
@@ -125,11 +127,12 @@ class Reader:
         for name, source in plan.sources.items():
             if not is_address(source):
                 found[name] = self._tried(partial(data_of, source), share)
-            elif not self._doors.remote_pictures:
+            elif self._fetcher is None:
                 found[name] = DataError("an address, and this service fetches nothing")
         return plan, found
 
     def _fetched(self, url: str, share: Share) -> Image | DataError:
+        assert self._fetcher is not None
         return self._tried(partial(self._fetcher.fetch, url), share)
 
     def _tried(self, data: Callable[[], bytes], share: Share) -> Image | DataError:
