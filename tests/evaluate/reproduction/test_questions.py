@@ -11,6 +11,7 @@ from pictures import bright_records, choices, shades
 from superneurons.errors import DataError
 from superneurons.evaluate.reproduction.questions import balanced_draw, digest, questions_of
 from superneurons.evaluate.reproduction.settings import Settings
+from superneurons.task.images import image_key
 from superneurons.task.labels import DataWarning
 from superneurons.task.record import Record
 
@@ -70,16 +71,24 @@ def test_common_labels_beyond_two_become_binary_questions_too() -> None:
     assert sum(r.label == "yes" for r in found.test) == 9
 
 
-def test_questions_of_one_group_are_drawn_together() -> None:
-    """Each "yes" comes with the "no" of the same question, as long as there are enough."""
-    asked = [
-        replace(record, group=str(i // 2), label=("no", "yes")[i % 2])
-        for i, record in enumerate(bright_records(40))
-    ]
-    rows = balanced_draw(asked, 20, np.random.default_rng(0))
-    groups = Counter(asked[row].group for row in rows)
-    assert len(rows) == 20
-    assert set(groups.values()) == {2}
+def test_each_yes_of_an_option_comes_with_a_no_of_its_question() -> None:
+    found = questions_of(choices(60), choices(6, seed=1), replace(SETTINGS, n_probe=20))
+    asked = Counter((image_key(r.images[0]), r.label) for r in found.probe)
+    assert len(found.probe) == 20
+    assert set(asked.values()) == {1}
+    assert len({picture for picture, _ in asked}) == 10
+
+
+def test_every_record_is_drawn_as_often_as_any_other() -> None:
+    labels = ["no", "yes", "no", "no"] * 10
+    counts = np.zeros(40)
+    for seed in range(400):
+        counts[balanced_draw(labels, 12, np.random.default_rng(seed))] += 1
+    yes = np.array(labels) == "yes"
+    assert counts.sum() == 400 * 12
+    # 6 of 10 and 6 of 30, each within five standard errors.
+    assert np.all(np.abs(counts[yes] / 400 - 0.6) < 5 * np.sqrt(0.24 / 400))
+    assert np.all(np.abs(counts[~yes] / 400 - 0.2) < 5 * np.sqrt(0.16 / 400))
 
 
 def test_one_answer_is_refused() -> None:
@@ -87,10 +96,26 @@ def test_one_answer_is_refused() -> None:
         questions_of(mostly(10, 1.0), bright_records(10, seed=1), SETTINGS)
 
 
-def test_a_picture_in_both_is_refused() -> None:
+def test_what_is_scored_on_is_not_probed_on() -> None:
+    probe = bright_records(16)
+    with pytest.warns(DataWarning, match="4 of 16 records to probe on are left out"):
+        found = questions_of(probe, probe[:4], SETTINGS)
+    assert not {r.id for r in found.probe} & {r.id for r in found.test}
+    assert len(found.probe) == 12
+
+
+def test_a_shared_group_counts_as_a_shared_picture() -> None:
+    probe = [replace(r, group=str(i // 2)) for i, r in enumerate(bright_records(16))]
+    test = [replace(r, group="3") for r in bright_records(4, seed=1)]
+    with pytest.warns(DataWarning, match="2 of 16"):
+        found = questions_of(probe, test, SETTINGS)
+    assert "3" not in {r.group for r in found.probe}
+
+
+def test_when_all_are_scored_on_nothing_is_left() -> None:
     probe = bright_records(12)
-    with pytest.raises(DataError, match="share a picture"):
-        questions_of(probe, probe[:4], SETTINGS)
+    with pytest.raises(DataError, match="All 12 records to probe on"):
+        questions_of(probe, probe, SETTINGS)
 
 
 def test_a_picture_that_is_gone_is_refused(tmp_path: Path) -> None:

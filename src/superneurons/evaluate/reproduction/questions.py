@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superneurons.errors import DataError
-from superneurons.evaluate.pool import two_parts
 from superneurons.evaluate.reproduction.settings import Settings
 from superneurons.task.duplicates import warn_of_contradictions
 from superneurons.task.groups import group_ids
 from superneurons.task.images import check_images, image_key
-from superneurons.task.labels import is_multiple_choice, known_labels, label_set
+from superneurons.task.labels import DataWarning, is_multiple_choice, known_labels, label_set
 from superneurons.task.record import Record
-from superneurons.task.unroll import NEGATIVE, POSITIVE, Unrolled, balance, unroll
+from superneurons.task.unroll import NEGATIVE, POSITIVE, Unrolled, unroll
 
 __all__ = ["Questions", "balanced_draw", "digest", "questions_of"]
 
@@ -65,31 +65,31 @@ def questions_of(probe: Sequence[Record], test: Sequence[Record], settings: Sett
     Raises
     ------
     DataError
-        When labels or pictures can't be used, or both share a picture or a group.
+        When labels or pictures can't be used, or all probing records are scored on, too.
 
     Warns
     -----
     DataWarning
-        Where probing questions contradict each other.
+        With the number of probing records left out because they share a picture or a group with
+        test records; where probing questions contradict each other.
     """
     both = [*probe, *test]
     labels = () if is_multiple_choice(both) else tuple(sorted(set(known_labels(both))))
     rng = np.random.default_rng(settings.seed)
     records = _some(test, settings.n_test, rng)
+    pool = _apart(probe, records)
     if len(labels) == 2:
-        asked, unrolled = list(probe), None
-        classes, of_test = (labels[0], labels[1]), tuple(records)
+        asked, unrolled, classes = tuple(records), None, (labels[0], labels[1])
+        drawn = [pool[i] for i in balanced_draw(known_labels(pool), settings.n_probe, rng)]
     else:
         template, options = settings.option_template, list(labels) or None
-        asked = list(unroll(probe, options, template=template).records)
         unrolled = unroll(records, options, template=template)
-        classes, of_test = (NEGATIVE, POSITIVE), unrolled.records
-    drawn = tuple(asked[row] for row in balanced_draw(asked, settings.n_probe, rng))
+        asked, classes = unrolled.records, (NEGATIVE, POSITIVE)
+        drawn = _pairs(unroll(pool, options, template=template), settings.n_probe, rng)
     label_set(drawn)
-    two_parts(drawn, of_test)
     check_images([*drawn, *records])
     warn_of_contradictions(drawn)
-    return Questions(classes, drawn, of_test, tuple(records), labels, unrolled)
+    return Questions(classes, tuple(drawn), asked, tuple(records), labels, unrolled)
 
 
 def _some(
@@ -100,15 +100,36 @@ def _some(
     return [records[i] for i in np.sort(rng.choice(len(records), most, replace=False))]
 
 
-def balanced_draw(
-    asked: Sequence[Record], most: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw at most so many binary questions, each answer equally often, by whole groups at first.
+def _apart(probe: Sequence[Record], test: Sequence[Record]) -> Sequence[Record]:
+    """Leave out of the first what shares a picture or a group with the second."""
+    groups = group_ids([*probe, *test])
+    scored = set(groups[len(probe) :].tolist())
+    pairs = zip(probe, groups.tolist(), strict=False)
+    kept = [record for record, group in pairs if group not in scored]
+    if not kept:
+        raise DataError(
+            f"All {len(probe)} records to probe on share a picture or a group with records that "
+            "are scored on.",
+            where="data",
+            mend="Give others.",
+        )
+    if len(kept) < len(probe):
+        warnings.warn(
+            f"{len(probe) - len(kept)} of {len(probe)} records to probe on are left out: they "
+            "share a picture or a group with records that are scored on.",
+            DataWarning,
+            stacklevel=3,
+        )
+    return kept
+
+
+def balanced_draw(labels: Sequence[str], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw at most so many at random, each answer equally often (arXiv 2603.10781, section 4.2).
 
     Parameters
     ----------
-    asked
-        N labelled questions with two answers.
+    labels
+        N of two different answers.
     most
         At least 2; one fewer when odd.
     rng
@@ -122,24 +143,36 @@ def balanced_draw(
     Raises
     ------
     DataError
-        When there is but one answer, or a label is missing.
+        When there are not two answers.
+
+    Examples
+    --------
+    >>> balanced_draw(["no", "yes", "no"], 10, np.random.default_rng(0)).tolist()
+    [1, 2]
     """
-    labels = known_labels(asked)
-    if len(set(labels)) != 2:
+    names, codes = np.unique(labels, return_inverse=True)
+    if len(names) != 2:
         raise DataError(
-            f"The records to probe on have {len(set(labels))} different answers, not 2.",
+            f"The records to probe on have {len(names)} different answers, not 2.",
             where="data",
             mend="Give records with both answers.",
         )
-    rows = balance(asked, rng)
-    groups = group_ids([asked[row] for row in rows])
-    order = rng.permutation(int(groups.max()) + 1)[groups]
-    kept: list[int] = []
-    for label in sorted(set(labels)):
-        own = [place for place, row in enumerate(rows.tolist()) if labels[row] == label]
-        own.sort(key=lambda place: (order[place], place))
-        kept += own[: most // 2]
-    return rows[np.sort(np.array(kept, dtype=np.int64))]
+    share = min(most // 2, *np.bincount(codes).tolist())
+    chosen = [rng.choice(np.flatnonzero(codes == c), share, replace=False) for c in (0, 1)]
+    return np.sort(np.concatenate(chosen))
+
+
+def _pairs(unrolled: Unrolled, most: int, rng: np.random.Generator) -> list[Record]:
+    """Draw questions at random: of each its "yes", and one "no"."""
+    parents = np.unique(unrolled.parents)
+    chosen = np.sort(rng.choice(parents, min(most // 2, len(parents)), replace=False))
+    found: list[Record] = []
+    for parent in chosen:
+        own = [unrolled.records[i] for i in np.flatnonzero(unrolled.parents == parent)]
+        others = [record for record in own if record.label == NEGATIVE]
+        found += [record for record in own if record.label == POSITIVE]
+        found.append(others[int(rng.integers(len(others)))])
+    return found
 
 
 def digest(records: Sequence[Record]) -> str:
