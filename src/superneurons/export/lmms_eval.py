@@ -244,12 +244,14 @@ class Requests:
         return found
 
     def _question(self, text: str) -> str:
-        return str(self.classifier.question_) if self.question == "fitted" else str(text)
+        """What is asked: the very words that were fitted on, where no more than space differs."""
+        known: str | None = self.classifier.question_
+        same = known is not None and text.split() == known.split()
+        return str(known) if same or self.question == "fitted" else text
 
     def _wrong(self, one: _Asked) -> str:
-        known: str | None = self.classifier.question_
-        labels = self._labels
-        if known is not None and one.question.split() != known.split():
+        known, labels = self.classifier.question_, self._labels
+        if known is not None and one.question != known:
             return f"asks {one.question!r}; the classifier was fitted on {known!r}"
         if not callable(one.pictures):
             return "has no pictures (doc_to_visual)"
