@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from pictures import bright_records
+from published_files import lines
 from superneurons.evaluate.reproduction.paper_rows import MODELS, printed_row
 
 Runner = Callable[..., Any]
@@ -138,3 +140,26 @@ def test_the_embedded_model_on_an_embedded_task(run: Runner) -> None:
     base = next(way for way in done.json["ways"] if way["key"] == "base-first-token")
     # It was trained on this question.
     assert base["figures"]["accuracy"]["value"] > 0.8
+
+
+def test_a_published_task_is_read_as_its_authors_publish_it(
+    run: Runner, llava_path: Path, tmp_path: Path
+) -> None:
+    for folder, first in (("probe", 0), ("test", 100)):
+        rows = []
+        for i, record in enumerate(bright_records(16, seed=first)):
+            place = tmp_path / folder / "val2014" / f"COCO_val2014_{first + i:012}.jpg"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            record.images[0].save(place)  # type: ignore[union-attr]
+            text = "Is there a lamp in the image?"
+            rows.append({"image": place.name, "text": text, "label": record.label})
+        lines(tmp_path / folder / "coco_pope_random.json", rows)
+    sources = (f"pope:{tmp_path / folder}@random" for folder in ("probe", "test"))
+    data, test = sources
+    done = run("reproduce", "pope", "-m", llava_path, "-d", data, "--test", test, *QUICK,
+               "--row", "llava-13b", "--json")  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["measured"]["test_records"] == 16
+    by_key = {way["key"]: way for way in done.json["ways"] if way["scored_on"] == "validation"}
+    assert by_key["paper-f1-mean"]["printed"]["table"] == "4"
+    assert by_key["paper-f1-mean"]["printed"]["recall"] == 94.4
