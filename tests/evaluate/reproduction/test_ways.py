@@ -66,6 +66,17 @@ def test_each_set_is_scored_on_its_own_questions(scorer: Scorer, asked: Question
     assert (ways[1].printed.f1, ways[1].printed.accuracy) == (92.3, None)
 
 
+@pytest.mark.parametrize(("n", "note"), [(16, True), (40, False)])
+def test_a_row_of_another_number_of_records_says_so(llava: VLM, n: int, note: bool) -> None:
+    settings = replace(SETTINGS, task="vizwiz")
+    asked = questions_of(bright_records(n), bright_records(9, seed=1), settings)
+    savs = replace(single(0, Site()), method="savs", metric=None)
+    way = Scorer(asked, llava, settings).of_candidate(savs, given(asked), "validation")
+    assert way.printed is not None
+    assert way.printed.table == "3"
+    assert way.note == ("the printed row is of 40 probing questions" if note else "")
+
+
 def test_without_a_model_of_the_papers_nothing_is_printed(asked: Questions, llava: VLM) -> None:
     for settings in (replace(SETTINGS, row=None), replace(SETTINGS, task="dark")):
         scorer = Scorer(asked, llava, settings)

@@ -100,8 +100,15 @@ class Scorer:
         return replace(
             way, last_layer=last, exit_layer=exits, threshold=threshold, margin=margin,
             neurons=None if last is None else len(candidate.decides.neurons_), printed=printed,
-            note=_IN_SAMPLE if (scored_on, last is None) == ("probing", False) else "",
+            note=self._note(scored_on, last, printed),
         )  # fmt: skip
+
+    def _note(self, scored_on: Scored, last_layer: int | None, printed: Printed | None) -> str:
+        if scored_on == "probing" and last_layer is not None:
+            return _IN_SAMPLE
+        if printed is not None and printed.n_probe not in (None, len(self._asked.probe)):
+            return f"the printed row is of {printed.n_probe} probing questions"
+        return ""
 
     def _way(self, key: str, name: str, given: Given, scored_on: Scored) -> Way:
         questions = self._asked.test if scored_on == "validation" else self._asked.probe
