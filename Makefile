@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-LMMS := lmms-eval==0.7.3 aiohappyeyeballs==2.7.1 aiohttp==3.14.5 aiosignal==1.4.0 \
-	evaluate==0.4.6 frozenlist==1.8.0 loguru==0.7.3 lxml==6.1.3 multidict==7.2.1 \
-	portalocker==4.4.2 propcache==0.5.4 pytz==2026.6 sacrebleu==2.6.0 tabulate==0.10.0 \
-	tenacity==9.2.1 yarl==1.25.1
+LMMS := lmms-eval==0.7.3 aiohappyeyeballs==2.7.1 aiohttp==3.14.5 aiosignal==1.4.0 chardet==5.2.0 \
+	dataproperty==1.1.1 evaluate==0.4.6 frozenlist==1.8.0 loguru==0.7.3 lxml==6.1.3 \
+	mbstrdecoder==1.1.5 multidict==7.2.1 pathvalidate==3.3.1 portalocker==4.4.2 propcache==0.5.4 \
+	pytablewriter==1.2.1 pytz==2026.6 sacrebleu==2.6.0 tabledata==1.3.5 tabulate==0.10.0 \
+	tcolorpy==0.1.7 tenacity==9.2.1 typepy==2.0.0 yarl==1.25.1
 
 .PHONY: demo test lint docs install clean
 

@@ -93,16 +93,13 @@ def compare_lora(
         weights, and are gone with it.
     probe, test
         Labelled records, and others to score on.
-    settings
-        How adapters are trained.
     sizes
         For a learning curve: numbers of probing records, each set within the next larger one, with
         labels as evenly as there are. All of them by default.
-    prompt, batch_size, repeats, seed, steps
-        How records are asked, records per frozen pass, rounds of the timing (0: none), seed of all
-        that is drawn, what shows progress.
-    told
-        Given each result as soon as it is there.
+    settings, prompt, batch_size, repeats, seed, steps, told
+        How adapters are trained, how records are asked, records per frozen pass, rounds of the
+        timing (0: none), seed of all that is drawn, what shows progress, and what is given each
+        result as soon as it is there.
 
     Returns
     -------
@@ -127,8 +124,7 @@ def compare_lora(
     given = Frozen(vlm, records, chosen, prompt, batch_size, seed, steps)
     found = []
     for size in chosen:
-        own = _Rivals(given, settings, size, repeats)
-        found.append(own.rival())
+        found.append(_Rivals(given, settings, size, repeats).rival())
         told(found[-1])
     return found
 
