@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from superneurons.errors import DataError, Problem, SuperNeuronsError
 from superneurons.serve import chat, classify, health, models, systemone
+from superneurons.serve.admission import Admission, Shedding
 from superneurons.serve.describing import describe
 from superneurons.serve.doors import Doors
 from superneurons.serve.errors import error_response
@@ -31,6 +32,7 @@ def create_app(
     observers: Sequence[Observer] = (),
     sources: Mapping[str, Callable[[], Mapping[str, float]]] | None = None,
     fetcher: Fetcher | None = None,
+    promised: float | None = None,
 ) -> FastAPI:
     """Make the application that serves an engine.
 
@@ -46,6 +48,9 @@ def create_app(
         Further numbers for ``/metrics``, by prefix.
     fetcher
         Fetches pictures where ``doors`` allows that.
+    promised
+        Seconds in which questions are answered: where there are more than that allows, some are
+        refused before they are read. By default only the engine refuses.
 
     Returns
     -------
@@ -53,7 +58,9 @@ def create_app(
         Its ``state.service`` is what the endpoints share.
     """
     doors = doors or Doors()
-    service = Service(engine, doors, observers=observers, sources=sources, fetcher=fetcher)
+    admission = None if promised is None else Admission(promised)
+    told = dict(sources or {}) | ({} if admission is None else {"admission": admission.state})
+    service = Service(engine, doors, observers=observers, sources=told, fetcher=fetcher)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -72,6 +79,8 @@ def create_app(
         app.include_router(door.router(service))
     for kind in (SuperNeuronsError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _refuse)
+    if admission is not None:
+        app.add_middleware(Shedding, admission=admission)
     app.add_middleware(Guard, doors=doors, metrics=service.metrics)
     describe(app)
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ __all__ = ["REMOTE_TOKEN", "run"]
 
 REMOTE_TOKEN = "SUPERNEURONS_REMOTE_TOKEN"
 """The environment variable with the token of the service that is asked last."""
+
+_SWITCH_S = 0.0005
 
 
 def run(
@@ -62,6 +65,8 @@ def run(
     ServiceError
         When accepted requests were not answered in time at the end.
     """
+    # Else the event loop waits 5 ms for its turn whenever a thread computes: 3 times as slow.
+    sys.setswitchinterval(_SWITCH_S)
     if doors.token is None and not is_loopback(address[0]):
         say(f"anybody who reaches {address[0]} can ask: give a token")
     client = None
@@ -75,7 +80,7 @@ def run(
             client.classifiers = dict(engine.classifiers)
         names = ", ".join(engine.classifiers)
         drained = serve(
-            create_app(engine, doors),
+            create_app(engine, doors, promised=settings.max_wait),
             engine,
             port,
             grace=grace,

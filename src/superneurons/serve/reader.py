@@ -62,13 +62,12 @@ class Reader:
         self._fetcher = None
         if doors.remote_pictures:
             self._fetcher = fetcher or Fetcher(doors.max_body, doors.fetch_s)
-        self._decoding = ThreadPoolExecutor(doors.threads, "decode")
-        self._fetching = ThreadPoolExecutor(doors.threads, "fetch")
+        self._pools: dict[str, ThreadPoolExecutor] = {}
 
     def close(self) -> None:
-        """Let the threads go; what they are doing is finished first."""
-        self._decoding.shutdown()
-        self._fetching.shutdown(cancel_futures=True)
+        """Let the threads go, what they are doing finished first; reading again makes new ones."""
+        while self._pools:
+            self._pools.popitem()[1].shutdown()
 
     async def read(
         self, body: bytes, understand: Callable[[Any], Plan], share: Share
@@ -100,10 +99,10 @@ class Reader:
         BusyError
             When all requests together hold too much.
         """
-        plan, found = await _in(self._decoding, partial(self._decoded, body, understand, share))
+        plan, found = await self._in("decode", partial(self._decoded, body, understand, share))
         far = {name: url for name, url in plan.sources.items() if name not in found}
         fetched = await asyncio.gather(
-            *(_in(self._fetching, partial(self._fetched, url, share)) for url in far.values())
+            *(self._in("fetch", partial(self._fetched, url, share)) for url in far.values())
         )
         found |= dict(zip(far, fetched, strict=True))
         problems = [
@@ -141,6 +140,7 @@ class Reader:
         except DataError as error:
             return error
 
-
-async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(pool, work)
+    async def _in(self, pool: str, work: Callable[[], _T]) -> _T:
+        if pool not in self._pools:
+            self._pools[pool] = ThreadPoolExecutor(self._doors.threads, pool)
+        return await asyncio.get_running_loop().run_in_executor(self._pools[pool], work)
