@@ -1,0 +1,201 @@
+"""A lock: what classifiers were measured to be worth, from which confidence on, and on what."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from superneurons.activations.store import write_atomically
+from superneurons.errors import ArtefactError, DataError
+from superneurons.shortcut.lock_schema import FORMAT, KIND, check_lock
+
+__all__ = ["Lock", "Locked", "Share", "artefact_digest", "read_lock", "write_lock"]
+
+_MEND = "Give the file that `superneurons lock --out` wrote."
+_FILES = ("config.json", "classifier.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of records, with how much it rests on.
+
+    Parameters
+    ----------
+    hits, n
+        Records that count, of how many.
+    effective
+        Independent records that would tell as much: fewer than ``n`` where records of one group
+        are alike.
+    interval
+        Of the share, at 95 %.
+    """
+
+    hits: int
+    n: int
+    effective: float
+    interval: tuple[float, float]
+
+    @property
+    def value(self) -> float:
+        """The share, from 0 to 1; 0 of nothing."""
+        return self.hits / self.n if self.n else 0.0
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One classifier in a lock.
+
+    Parameters
+    ----------
+    artefact
+        :func:`artefact_digest` of its directory.
+    base_model
+        ``name``, ``revision`` (commit, or ``None``), ``dtype``, ``fingerprint`` of what runs,
+        and ``processor``, a digest of the image processor's settings.
+    prompt
+        Digest of how it asks.
+    versions
+        Of the packages it was measured with.
+    question, labels
+        Its own; ``None`` and empty where records bring theirs.
+    target_accuracy
+        Wanted share of right answers among those that it gives itself.
+    threshold
+        Confidence below which its answers go on.
+    met
+        Whether records that chose the threshold reach the target; if not, all answers but
+        entirely sure ones go on.
+    chose
+        Records that chose it. All that follows was measured on others.
+    accuracy
+        Right answers, of all.
+    answered_accuracy
+        Right answers, of those with the confidence to be given.
+    escalated
+        Answers that go on, of all.
+    reference
+        Histograms: of ``label``, and of what :data:`~superneurons.shortcut.reference.EDGES` names.
+    """
+
+    artefact: str
+    base_model: Mapping[str, str | None]
+    prompt: str
+    versions: Mapping[str, str]
+    question: str | None
+    labels: tuple[str, ...]
+    target_accuracy: float
+    threshold: float
+    met: bool
+    chose: int
+    accuracy: Share
+    answered_accuracy: Share
+    escalated: Share
+    reference: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What was measured of several classifiers, by name.
+
+    Examples
+    --------
+    >>> Lock({}).threshold("dark") is None
+    True
+    """
+
+    classifiers: Mapping[str, Locked]
+
+    def threshold(self, name: str) -> float | None:
+        """Return the confidence below which a classifier's answers go on; ``None``: not locked."""
+        found = self.classifiers.get(name)
+        return None if found is None else found.threshold
+
+    def locked(self, name: str) -> Locked:
+        """Return what was measured of a classifier.
+
+        Raises
+        ------
+        DataError
+            When it is not in the lock.
+        """
+        if name not in self.classifiers:
+            raise DataError(
+                f"There is no {name!r} in this lock.",
+                mend=f"It holds {', '.join(map(repr, self.classifiers)) or 'nothing'}.",
+            )
+        return self.classifiers[name]
+
+
+def artefact_digest(directory: Path) -> str:
+    """Return the SHA-256 of what a saved classifier consists of, its card left out.
+
+    Raises
+    ------
+    ArtefactError
+        When a part of it cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name in _FILES:
+        path = Path(directory) / name
+        try:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        except OSError as error:
+            raise ArtefactError(
+                f"There is no classifier in {str(directory)!r}: {error}",
+                where=str(path),
+                mend="Give the directory that `superneurons fit --out` wrote.",
+            ) from error
+    return digest.hexdigest()
+
+
+def read_lock(path: str | Path) -> Lock:
+    """Read a lock and check all that it says.
+
+    Raises
+    ------
+    ArtefactError
+        When it is missing, is no JSON, was written by a later version, or lacks fields or has
+        impossible ones; lists every problem.
+    """
+    path = Path(path)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtefactError(
+            f"The lock cannot be read: {error}", where=str(path), mend=_MEND
+        ) from error
+    check_lock(found, str(path))
+    return Lock({name: _locked(one) for name, one in found["classifiers"].items()})
+
+
+def _locked(found: Mapping[str, Any]) -> Locked:
+    shares = {
+        name: Share(**found[name] | {"interval": tuple(found[name]["interval"])})
+        for name in ("accuracy", "answered_accuracy", "escalated")
+    }
+    plain = dict(found) | shares
+    plain["labels"] = tuple(found["labels"])
+    plain["reference"] = {name: tuple(counts) for name, counts in found["reference"].items()}
+    return Locked(**plain)
+
+
+def write_lock(lock: Lock, path: str | Path) -> None:
+    """Write a lock, whole or not at all; the same measurements give the same bytes.
+
+    Raises
+    ------
+    OutputError
+        When the place cannot be written.
+    """
+    names = sorted(lock.classifiers)
+    body = {
+        "format": FORMAT,
+        "kind": KIND,
+        "classifiers": {name: asdict(lock.classifiers[name]) for name in names},
+    }
+    text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(Path(path), (text + "\n").encode())
