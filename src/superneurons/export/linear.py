@@ -168,6 +168,9 @@ def _of_labels(coefficients: NDArray[np.float64], intercept: NDArray[np.float64]
     if coefficients.shape[1] == 1:
         coefficients = np.concatenate([-coefficients / 2, coefficients / 2], axis=1)
         intercept = np.concatenate([-intercept / 2, intercept / 2])
+    # What all labels gain alike decides nothing, and can be large enough to lose the rest in.
+    coefficients = coefficients - coefficients.mean(axis=1, keepdims=True)
+    intercept = intercept - intercept.mean()
     return LinearHead(np.asarray(coefficients.T, np.float64), np.asarray(intercept, np.float64))
 
 

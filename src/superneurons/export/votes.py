@@ -83,6 +83,7 @@ def _of_labels(
     weight: NDArray[np.float64], intercept: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if weight.shape[1] > 1:
-        return weight, intercept
+        # What all labels gain alike decides nothing, and can be large enough to lose the rest in.
+        return weight - weight.mean(axis=1, keepdims=True), intercept - intercept.mean()
     halves = np.array([-0.5, 0.5])
     return weight * halves, intercept * halves

@@ -1,0 +1,66 @@
+"""Directories that are there whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from superneurons.errors import OutputError
+from superneurons.export.folder import MARK, check_free, new_directory
+
+
+def test_it_appears_when_all_is_written(tmp_path: Path) -> None:
+    wanted = tmp_path / "deep" / "out"
+    with new_directory(wanted) as partial:
+        (partial / "a").write_text("a")
+        assert not wanted.exists()
+    assert [path.name for path in wanted.iterdir()] == ["a"]
+    assert [path.name for path in wanted.parent.iterdir()] == ["out"]
+
+
+def write_half(directory: Path) -> None:
+    with new_directory(directory, overwrite=True) as partial:
+        (partial / MARK).write_text("new")
+        raise OSError("half way")
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    with new_directory(tmp_path / "out") as partial:
+        (partial / MARK).write_text("old")
+    with pytest.raises(OSError, match="half way"):
+        write_half(tmp_path / "out")
+    assert (tmp_path / "out" / MARK).read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_older_export_is_replaced_only_when_allowed(tmp_path: Path) -> None:
+    with new_directory(tmp_path / "out") as partial:
+        (partial / MARK).write_text("old")
+    with pytest.raises(OutputError, match="exists already"), new_directory(tmp_path / "out"):
+        pass
+    with new_directory(tmp_path / "out", overwrite=True) as partial:
+        (partial / "b").write_text("b")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b"]
+
+
+def test_something_else_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("mine")
+    for place in (tmp_path, tmp_path / "note"):
+        with pytest.raises(OutputError, match="something other than an export"):
+            check_free(place, overwrite=True)
+    (tmp_path / "empty").mkdir()
+    check_free(tmp_path / "empty", overwrite=True)
+    check_free(tmp_path / "new")
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="Cannot write"), new_directory(tmp_path / "file" / "out"):
+        pass
+
+
+def test_a_full_disk_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No space left"), new_directory(tmp_path / "out"):
+        raise OSError(28, "No space left on device")
+    assert not list(tmp_path.iterdir())
