@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from superneurons.errors import ServiceError
+from superneurons.errors import MismatchError, Problem, ServiceError
 from superneurons.serve.app import create_app
 from superneurons.serve.doors import Doors, is_loopback
 from superneurons.serve.engine import ModelEngine
@@ -16,8 +18,9 @@ from superneurons.serve.loading import load_served
 from superneurons.serve.remote_client import RemoteClient
 from superneurons.serve.running import bind, serve
 from superneurons.serve.settings import EngineSettings
+from superneurons.shortcut.lock import Lock, artefact_digest, read_lock
 
-__all__ = ["REMOTE_TOKEN", "run"]
+__all__ = ["REMOTE_TOKEN", "locked", "run"]
 
 REMOTE_TOKEN = "SUPERNEURONS_REMOTE_TOKEN"
 """The environment variable with the token of the service that is asked last."""
@@ -35,6 +38,7 @@ def run(
     grace: float = 30.0,
     remote: str | None = None,
     remote_model: str = "default",
+    lock: Path | None = None,
     say: Callable[[str], None] = lambda _told: None,
 ) -> None:
     """Open classifiers, serve them, and return when told to end.
@@ -53,6 +57,8 @@ def run(
         Seconds that accepted requests have when it ends.
     remote, remote_model
         Another service that is asked last, and for which model.
+    lock
+        What ``superneurons lock`` wrote: its thresholds count where ``settings`` have none.
     say
         Is told the address once it takes requests, and in the end what it has answered.
 
@@ -61,7 +67,7 @@ def run(
     OutputError
         When the port can't be had: before any model is opened.
     ArtefactError, DataError, MismatchError, ModelError
-        When the classifiers can't be opened: before anybody is let in.
+        When the lock or the classifiers can't be opened: before anybody is let in.
     ServiceError
         When accepted requests were not answered in time at the end.
     """
@@ -72,12 +78,17 @@ def run(
     client = None
     if remote is not None:
         client = RemoteClient(remote, remote_model, token=os.environ.get(REMOTE_TOKEN))
+    if lock is not None:
+        settings = locked(settings, read_lock(lock), directories)
     with bind(*address) as port:
         engine = ModelEngine(
             load_served(directories, settings, **(opening or {})), settings, remote=client
         )
         if client is not None:
             client.classifiers = dict(engine.classifiers)
+        # What is open stays: to look through all of it for garbage would stop everything for long.
+        gc.collect()
+        gc.freeze()
         names = ", ".join(engine.classifiers)
         drained = serve(
             create_app(engine, doors, promised=settings.max_wait),
@@ -95,3 +106,28 @@ def run(
             f"Not all accepted requests were answered within {grace:g} s.",
             mend="Give more with --grace-s.",
         )
+
+
+def locked(settings: EngineSettings, lock: Lock, directories: Sequence[Path]) -> EngineSettings:
+    """Take thresholds from a lock, where there are none.
+
+    Raises
+    ------
+    MismatchError
+        Lists every classifier that isn't the one that was locked under its name.
+    """
+    names = {Path(directory).resolve().name: Path(directory) for directory in directories}
+    held = {name: path for name, path in names.items() if lock.threshold(name) is not None}
+    problems = [
+        Problem(name, "was fitted or changed after it was locked")
+        for name, path in held.items()
+        if artefact_digest(path) != lock.locked(name).artefact
+    ]
+    if problems:
+        raise MismatchError(
+            "The lock is of other classifiers.",
+            problems=problems,
+            mend="Lock these again with `superneurons lock`, or serve those that were locked.",
+        )
+    thresholds = {name: lock.locked(name).threshold for name in held}
+    return replace(settings, thresholds=thresholds | dict(settings.thresholds))

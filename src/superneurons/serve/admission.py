@@ -1,0 +1,138 @@
+"""Who is let in: no more requests at once than are answered in the time that is promised."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from superneurons.errors import BusyError
+from superneurons.serve.errors import error_response
+
+__all__ = ["Admission", "Shedding"]
+
+_FIRST, _MOST = 64.0, 4096.0
+_GENTLEST, _HARDEST = 0.9, 0.5
+_SHORTEST_RETRY = 0.05
+
+
+class Admission:
+    """Finds how many requests can be under way at once.
+
+    Whatever a request waits for (its turn on the event loop, a thread that decodes its picture, the
+    model), it waits longer the more there are. So there may be more while they are answered within
+    the time that is promised, and fewer once they are not: a little more with each answer, and by
+    up to half with one that came too late, though not again for those that were let in before.
+
+    Parameters
+    ----------
+    promised
+        Seconds.
+    clock
+        Seconds that only grow.
+
+    Examples
+    --------
+    >>> admission = Admission(0.1)
+    >>> begun = admission.enter()
+    >>> admission.leave(begun, answered=True)
+    >>> admission.under_way
+    0
+    """
+
+    def __init__(self, promised: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._promised, self._clock = promised, clock
+        self.limit = _FIRST
+        self.under_way = 0
+        self.refused = 0
+        self._lowered = clock()
+
+    def enter(self) -> float:
+        """Let a request in; return the moment, for :meth:`leave`.
+
+        Raises
+        ------
+        BusyError
+            When there are as many as may be.
+        """
+        if self.under_way >= int(self.limit):
+            self.refused += 1
+            later = max(_SHORTEST_RETRY, self._promised)
+            raise BusyError(
+                f"{self.under_way} requests are under way, as many as are answered in time.",
+                retry_after=later,
+                mend=f"Ask again in {later:.2f} s.",
+            )
+        self.under_way += 1
+        return self._clock()
+
+    def leave(self, begun: float, *, answered: bool) -> None:
+        """Note that a request is over.
+
+        Parameters
+        ----------
+        begun
+            From :meth:`enter`.
+        answered
+            Whether it got its answer: how long a refusal took says nothing.
+        """
+        now = self._clock()
+        crowded = self.under_way >= self.limit / 2
+        self.under_way -= 1
+        if not answered:
+            return
+        took = now - begun
+        if took <= self._promised:
+            if crowded:
+                self.limit = min(_MOST, self.limit + 1 / self.limit)
+        elif begun >= self._lowered:
+            factor = min(_GENTLEST, max(_HARDEST, self._promised / took))
+            self.limit = max(1.0, min(self.limit, self.under_way + 1.0) * factor)
+            self._lowered = now
+
+    def state(self) -> Mapping[str, float]:
+        """Return how things stand."""
+        return {
+            "limit": float(int(self.limit)),
+            "under_way": float(self.under_way),
+            "refused": float(self.refused),
+        }
+
+
+class Shedding:
+    """Wraps an application: refuses questions before their bodies are read, while it is busy.
+
+    Parameters
+    ----------
+    app
+        What is wrapped.
+    admission
+        Decides.
+    """
+
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self._app, self._admission = app, admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; all but questions are let through."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        try:
+            begun = self._admission.enter()
+        except BusyError as error:
+            await error_response(error)(scope, receive, send)
+            return
+        answered = False
+
+        async def sent(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                answered = message["status"] == 200
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        finally:
+            self._admission.leave(begun, answered=answered)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from serve.asking import asking, systemone
+from superneurons.errors import BusyError
+from superneurons.serve.admission import Admission, Shedding
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def answered_in(admission: Admission, clock: Clock, seconds: float, n: int = 1) -> None:
+    begun = [admission.enter() for _ in range(n)]
+    clock.now += seconds
+    for moment in begun:
+        admission.leave(moment, answered=True)
+
+
+def test_late_answers_halve_what_is_let_in_at_most() -> None:
+    clock = Clock()
+    admission = Admission(0.1, clock)
+    first = admission.limit
+    answered_in(admission, clock, 5.0, n=int(first))
+    assert admission.limit == first / 2
+    answered_in(admission, clock, 0.105, n=int(first / 2))
+    assert 0.85 * first / 2 < admission.limit < first / 2
+
+
+def test_a_crowd_that_came_before_counts_once() -> None:
+    clock = Clock()
+    admission = Admission(0.1, clock)
+    early = [admission.enter() for _ in range(20)]
+    clock.now += 1
+    admission.leave(early.pop(), answered=True)
+    lowered = admission.limit
+    for moment in early:
+        admission.leave(moment, answered=True)
+    assert admission.limit == lowered < 20
+
+
+def test_it_follows_what_can_be_answered_in_time() -> None:
+    """A server that answers 100 a second, one after the other, and promises 0.1 s: about 10."""
+    clock = Clock()
+    admission = Admission(0.1, clock)
+    queue: list[float] = []
+    seen, slow = [], 0
+    for step in range(3000):
+        for _ in range(2):  # twice as many come as go
+            try:
+                queue.append(admission.enter())
+            except BusyError:
+                continue
+        clock.now += 0.01
+        begun = queue.pop(0)
+        admission.leave(begun, answered=True)
+        if step > 500:
+            seen.append(len(queue))
+            slow += clock.now - begun > 0.2
+    assert 5 <= sum(seen) / len(seen) <= 11
+    assert slow == 0, "none waits twice as long as promised"
+
+
+def test_what_is_let_in_grows_again_but_only_when_it_is_needed() -> None:
+    clock = Clock()
+    admission = Admission(0.1, clock)
+    for _ in range(12):
+        answered_in(admission, clock, 1.0, n=int(admission.limit))
+    assert admission.limit == 1
+    answered_in(admission, clock, 5.0)
+    assert admission.limit == 1, "somebody is always let in"
+    for _ in range(200):
+        answered_in(admission, clock, 0.01, n=int(admission.limit))
+    grown = admission.limit
+    assert grown > 10
+    for _ in range(200):
+        answered_in(admission, clock, 0.01)
+    assert admission.limit == grown
+
+
+def test_refusals_say_when_to_come_again_and_count_nothing() -> None:
+    clock = Clock()
+    admission = Admission(0.5, clock)
+    inside = [admission.enter() for _ in range(int(admission.limit))]
+    with pytest.raises(BusyError, match="64 requests are under way") as caught:
+        admission.enter()
+    assert caught.value.retry_after == 0.5
+    limit = admission.limit
+    clock.now += 9
+    for moment in inside:
+        admission.leave(moment, answered=False)
+    assert admission.limit == limit
+    assert admission.state() == {"limit": 64, "under_way": 0, "refused": 1}
+
+
+def asked(app: Shedding, method: str = "POST") -> tuple[int, bytes]:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body is not read")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app({"type": "http", "method": method, "headers": []}, receive, send))
+    return sent[0]["status"], sent[1]["body"]
+
+
+def test_questions_are_refused_unread_and_all_else_is_let_through() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"yes"})
+
+    admission = Admission(1.0)
+    app = Shedding(application, admission)
+    assert asked(app) == (200, b"yes")
+    admission.limit = 0
+    status, body = asked(app)
+    assert status == 429
+    assert "under way" in json.loads(body)["error"]["message"]
+    assert asked(app, "GET") == (200, b"yes")
+    assert admission.under_way == 0
+
+
+def test_a_request_that_fails_makes_room_again() -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("a defect")
+
+    admission = Admission(1.0)
+    with pytest.raises(RuntimeError):
+        asked(Shedding(broken, admission))
+    assert admission.under_way == 0
+
+
+def test_the_service_sheds_what_it_cannot_answer_in_time() -> None:
+    with asking(promised=0.5) as client:
+        assert client.post("/v1/systemone", json=systemone()).status_code == 200
+        assert "superneurons_admission_limit 64" in client.get("/metrics").text
+        assert "superneurons_admission_under_way 0" in client.get("/metrics").text
+    with asking() as client:
+        assert "superneurons_admission" not in client.get("/metrics").text
