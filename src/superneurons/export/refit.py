@@ -118,7 +118,11 @@ def refit(
     X = norm(torch.from_numpy(states)).numpy().astype(np.float64)
     groups = group_ids(records)
     held = hold_out(X, codes, groups, size=_HELD_OUT, seed=seed, classes=classifier.classes_)
-    head = _fitted(X[~held], codes[~held], groups[~held], seed)
+    fold = folds(
+        X[~held], codes[~held], groups[~held], n_folds=_FOLDS, seed=seed,
+        classes=classifier.classes_,
+    )  # fmt: skip
+    head = _fitted(X[~held], codes[~held], fold)
     given = head.scores(X[held]).argmax(axis=1)
     told: dict[str, Any] = {
         "fitted_on": int((~held).sum()),
@@ -133,11 +137,10 @@ def refit(
 
 
 def _fitted(
-    X: NDArray[np.float64], codes: NDArray[np.int64], groups: NDArray[np.int64], seed: int
+    X: NDArray[np.float64], codes: NDArray[np.int64], fold: NDArray[np.int64]
 ) -> LinearHead:
     """Choose the penalty by cross-validation, fit on all, and set the scale of the scores."""
     n_classes = int(codes.max()) + 1
-    fold = folds(X, codes, groups, n_folds=_FOLDS, seed=seed)
     scores = np.empty((len(_PENALTIES), len(X), n_classes))
     for f in range(int(fold.max()) + 1):
         weights = _weights(X[fold != f], codes[fold != f], n_classes)

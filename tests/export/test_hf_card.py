@@ -1,0 +1,94 @@
+"""The card says what was and wasn't run, and its code is whole."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import pytest
+
+from superneurons.export.hf_card import hf_card, loader
+
+TOLD: dict[str, Any] = {
+    "base_model": {"name": "some/model", "layers": 30, "dtype": "bfloat16"},
+    "licence": None,
+    "exit_layer": 3,
+    "labels": ["no", "yes"],
+    "question": "Is it {new}?",
+    "architecture": "SomeForSequenceClassification",
+    "loads_as": "trunk",
+    "refitted": None,
+    "constant": True,
+    "read_out": {"name": "super-neurons", "neurons": 12},
+    "prompt": {"order": "picture-first", "template": None, "frame": "<image>{question}"},
+    "probing_set": {"records": 300},
+    "versions": {"transformers": "5.23.0"},
+    "compared": None,
+}
+COMPARED = {
+    "records": 50,
+    "agreement": 0.98,
+    "agreement_unrounded": 1.0,
+    "dtype": "bfloat16",
+    "largest_probability_difference": 0.0312,
+}
+REFITTED = {
+    "fitted_on": 70,
+    "held_out": 30,
+    "learnt_from": "labels",
+    "agreement": 0.9,
+    "accuracy": 0.8,
+    "accuracy_of_classifier": 0.85,
+}
+
+
+@pytest.mark.parametrize("loads_as", ["trunk", "sequence"])
+def test_its_code_is_whole_and_holds_the_prompt(loads_as: str) -> None:
+    prompt = 'USER: <image>\n"Is it {new}?" it\'s\nASSISTANT:'
+    tree = ast.parse(loader({**TOLD, "loads_as": loads_as}, prompt))
+    held = [
+        node.value for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PROMPT"
+    ]  # fmt: skip
+    assert [ast.literal_eval(value) for value in held] == [prompt]
+    assert "superneurons" not in ast.unparse(tree)
+    assert "bfloat16" in ast.unparse(tree)
+
+
+def test_it_says_that_vllm_was_not_run() -> None:
+    card = hf_card(TOLD, "p")
+    assert "vLLM was **not** run" in card
+    assert "--runner pooling" in card
+    assert "not loaded and compared: no records were given" in card
+    assert "look it up" in card
+
+
+def test_it_says_what_was_compared() -> None:
+    card = hf_card({**TOLD, "compared": COMPARED, "licence": "mit"}, "p")
+    assert "asked 50 records: the same answer as the classifier on 98.00%" in card
+    assert "license: mit" in card
+    assert "mlp.down_proj.bias" in card
+
+
+def test_it_says_that_a_head_is_another_one() -> None:
+    card = hf_card({**TOLD, "constant": False, "refitted": REFITTED}, "p")
+    assert "fitted anew** on 70 records" in card
+    assert "On 30 records held out" in card
+    assert "right 80.0%, the classifier 85.0%" in card
+    assert "mlp.down_proj.bias" not in card
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ({"order": "question-first", "template": None, "frame": "f"}, "question comes before"),
+        ({"order": "picture-first", "template": "USER: …", "frame": "f"}, "--chat-template"),
+    ],
+)
+def test_another_prompt_than_the_chat_template_is_said(prompt: dict[str, Any], said: str) -> None:
+    assert said in hf_card({**TOLD, "prompt": prompt}, "p")
+    assert said not in hf_card(TOLD, "p")
+
+
+def test_several_questions_are_said() -> None:
+    assert "put yours in the place of" in hf_card({**TOLD, "question": None}, "p")
