@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from superneurons.activations.capture import Captured, capture, to_float16
+from superneurons.activations.capture import Captured, Progress, capture, to_float16
 from superneurons.activations.site import TOKENS, Position, Site
 from superneurons.errors import DataError, ModelError
 from superneurons.evaluate.metrics import mean_recall
@@ -137,17 +137,30 @@ def read_layers(
     n = len(probing.records)
     said = np.array(base.raw(test, logits_of(both)[n:]))
     truth = np.array([str(record.label) for record in test])
-    rows = []
     with steps("reading layers") as told:
-        for done, site in enumerate(sites, start=1):
-            for layer, states in _states(vlm, both, site).items():
-                fitted = _Layer(states[:n], probing.y, probing.groups, seed)
-                rows.append(fitted.read(site.position, layer, states[n:], truth, said))
-            told(done, len(sites))
+        rows = _rows(vlm, both, probing, (truth, said), seed, told)
     if witness is not None:
         witness(probing, both, base)
     setting = setting_of(vlm, test, 0, seed, prompt) | {"probing_records": n}
-    return Readings(tuple(rows), mean_recall(truth, said), setting)
+    return Readings(rows, mean_recall(truth, said), setting)
+
+
+def _rows(
+    vlm: VLM,
+    both: Captured,
+    probing: ProbingSet,
+    answers: tuple[NDArray[np.str_], NDArray[np.str_]],
+    seed: int,
+    told: Progress,
+) -> tuple[Reading, ...]:
+    """Fit and score every layer; ``answers``: the right ones of the test records, and the said."""
+    sites, n, rows = list(both.states), len(probing.records), []
+    for done, site in enumerate(sites, start=1):
+        for layer, states in _states(vlm, both, site).items():
+            fitted = _Layer(states[:n], probing.y, probing.groups, seed)
+            rows.append(fitted.read(site.position, layer, states[n:], *answers))
+        told(done, len(sites))
+    return tuple(rows)
 
 
 def _two_answers(vlm: VLM, probe: Sequence[Record], seed: int) -> tuple[ProbingSet, BaseTask]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -231,13 +231,19 @@ def study_size(
     rivals = [way for way in BASE if way in ways]
     leads = tuple(_lead(found, given, way, rival, wanted) for way in NEURONS for rival in rivals)
     setting = setting_of(vlm, test, 0, seeds[0], prompt) | {"probing_records": len(probe)}
-    unmet = [n for n in sizes if n > len(probe)]
-    notes = [found.note()]
+    notes = " ".join(filter(None, _notes(found, sizes, len(probe), failed)))
+    return SizeCurve(points, leads, tuple(seeds), setting, notes)
+
+
+def _notes(
+    found: Gathered, sizes: Sequence[int], n: int, failed: Mapping[int, list[int]]
+) -> Iterator[str]:
+    yield found.note()
+    unmet = [size for size in sizes if size > n]
     if unmet:
-        notes.append(f"{', '.join(map(str, unmet))}: there are only {len(probe)} records.")
+        yield f"{', '.join(map(str, unmet))}: there are only {n} records."
     if any(failed.values()):
-        notes.append("!: some seeds' records were too few to learn from, and are left out.")
-    return SizeCurve(points, leads, tuple(seeds), setting, " ".join(filter(None, notes)))
+        yield "!: some seeds' records were too few to learn from, and are left out."
 
 
 _Given = dict[tuple[str, int], dict[int, list[str]]]
