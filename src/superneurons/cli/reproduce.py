@@ -134,20 +134,25 @@ def reproduce(
     if again is not None:
         _again(again, _given(ctx), out, overwrite, trust_remote_code, as_json)
         return
-    if task is None:
-        raise DataError(
-            "No task was named.", where="TASK",
-            mend="Name one (`superneurons tasks list`), or give --again FILE.",
-        )  # fmt: skip
     settings = Settings(
-        task, data, test, question, sprites, n_probe, n_test, model or "demo", revision, dtype,
-        device, row, cast(Any, tuple(dict.fromkeys(position))), max_layer, margin_step,
+        _named(task), data, test, question, sprites, n_probe, n_test, model or "demo", revision,
+        dtype, device, row, cast(Any, tuple(dict.fromkeys(position))), max_layer, margin_step,
         prompt_order=prompt_order, prompt_template=prompt_template, generate=generate,
         shuffles=shuffles, batch_size=batch_size, seed=seed,
     )  # fmt: skip
     found = _run(settings, out, overwrite, trust_remote_code)
     _show(found, as_json)
     _keep(found, out)
+
+
+def _named(task: str | None) -> str:
+    if task is None:
+        raise DataError(
+            "No task was named.",
+            where="TASK",
+            mend="Name one (`superneurons tasks list`), or give --again FILE.",
+        )
+    return task
 
 
 def _given(ctx: typer.Context) -> dict[str, Any]:
