@@ -75,7 +75,7 @@ def test_training_that_only_spoils_is_undone(llava: VLM, monkeypatch: pytest.Mon
 def test_more_answers_and_options_by_letter_are_learnt(llava: VLM, made: object) -> None:
     records: list[Record] = made(48)  # type: ignore[operator]
     base = asked(llava, records)
-    settings = LoraSettings(rank=4, rates=(1e-2,), steps=40, looks=8)
+    settings = LoraSettings(rank=4, rates=(1e-2,), steps=24, looks=4)
     tuned = train_lora(llava, base, records, settings)
     first, best = tuned.looks[0], tuned.chosen
     assert best.balanced_accuracy > first.balanced_accuracy + 0.2
