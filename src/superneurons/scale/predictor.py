@@ -153,8 +153,17 @@ class Predictor:
             answered = self(given)
             yield frame.assign(**{name: answered[name] for name in answered if name not in given})
 
-    def answers(self, rows: Sequence[Row]) -> list[Prediction | DataError]:
+    def answers(
+        self, rows: Sequence[Row], *, base: Path | None = None
+    ) -> list[Prediction | DataError]:
         """Answer rows: a prediction each, or what is wrong with it.
+
+        Parameters
+        ----------
+        rows
+            N of them.
+        base
+            Where relative picture paths start, if elsewhere.
 
         Raises
         ------
@@ -162,7 +171,9 @@ class Predictor:
             With ``on_error="raise"``: everything that is wrong, after the good rows were answered.
         """
         _, question = self._open()
-        found: list[Any] = converted(rows, base=self.base, question=self.question or question)
+        found: list[Any] = converted(
+            rows, base=base or self.base, question=self.question or question
+        )
         good = [n for n, record in enumerate(found) if isinstance(record, Record)]
         for n, answer in zip(good, self._answered([found[n] for n in good]), strict=True):
             found[n] = answer

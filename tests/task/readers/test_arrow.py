@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from superneurons.errors import DataError, MissingExtraError
-from superneurons.task.readers.arrow import PARQUET, SAVED_DATASET
+from superneurons.task.readers.arrow import PARQUET, SAVED_DATASET, parquet_rows
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -134,3 +134,15 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_
     with pytest.raises(MissingExtraError, match="Parquet") as caught:
         list(PARQUET.rows(tmp_path / "a.parquet"))
     assert "superneurons[parquet]" in str(caught.value.mend)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 7), (3, 4), (4, 8), (6, 7), (9, 9), (5, None)])
+def test_a_part_of_the_rows_is_read_with_their_own_numbers(
+    tmp_path: Path, start: int, stop: int | None
+) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"question": [str(n) for n in range(11)]}), path, row_group_size=3)
+    found = list(parquet_rows(path, start=start, stop=stop))
+    wanted = list(range(11))[start:stop]
+    assert [row.values["question"] for row in found] == [str(n) for n in wanted]  # type: ignore[union-attr]
+    assert [row.where for row in found] == [f"x.parquet:{n + 1}" for n in wanted]

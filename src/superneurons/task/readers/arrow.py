@@ -16,8 +16,19 @@ __all__ = ["PARQUET", "SAVED_DATASET", "parquet_rows", "saved_rows", "table_rows
 _BATCH = 1_000
 
 
-def parquet_rows(path: Path, columns: Collection[str] = FIELDS) -> Iterator[RowOrProblem]:
+def parquet_rows(
+    path: Path, columns: Collection[str] = FIELDS, *, start: int = 0, stop: int | None = None
+) -> Iterator[RowOrProblem]:
     """Read a Parquet file: of each row those columns that there are, or all where there is none.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        The columns that are wanted.
+    start, stop
+        Rows to read, from 0; of row groups without any of them nothing is read.
 
     Raises
     ------
@@ -31,8 +42,14 @@ def parquet_rows(path: Path, columns: Collection[str] = FIELDS) -> Iterator[RowO
     try:
         with parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
-            batches = file.iter_batches(_BATCH, columns=_wanted(schema, columns))
-            yield from _rows(batches, schema, path.name)
+            end = file.metadata.num_rows if stop is None else stop
+            groups, first = _groups(file.metadata, start, end)
+            batches = file.iter_batches(
+                min(_BATCH, max(1, end - start)),
+                row_groups=groups,
+                columns=_wanted(schema, columns),
+            )
+            yield from _rows(_cut(batches, start - first, end - first), schema, path.name, start)
     except arrow.ArrowException as error:
         raise DataError(
             f"This is not a readable Parquet file: {error}.",
@@ -41,7 +58,33 @@ def parquet_rows(path: Path, columns: Collection[str] = FIELDS) -> Iterator[RowO
         ) from error
 
 
-def saved_rows(path: Path, columns: Collection[str] = FIELDS) -> Iterator[RowOrProblem]:
+def _groups(metadata: Any, start: int, stop: int) -> tuple[list[int], int]:
+    """The row groups that hold rows ``start`` … ``stop``, and how many rows precede them."""
+    groups, first, before = [], 0, 0
+    for number in range(metadata.num_row_groups):
+        after = before + metadata.row_group(number).num_rows
+        if after > start and before < stop:
+            first = first if groups else before
+            groups.append(number)
+        before = after
+    return groups, first
+
+
+def _cut(batches: Iterable[Any], start: int, stop: int) -> Iterator[Any]:
+    done = 0
+    for batch in batches:
+        if done >= stop:
+            return
+        n = len(batch)
+        if done + n > start:
+            begin = max(0, start - done)
+            yield batch.slice(begin, min(n, stop - done) - begin)
+        done += n
+
+
+def saved_rows(
+    path: Path, columns: Collection[str] = FIELDS, *, start: int = 0, stop: int | None = None
+) -> Iterator[RowOrProblem]:
     """Read one split that was saved with ``save_to_disk``, as :func:`parquet_rows` does.
 
     Raises
@@ -67,15 +110,21 @@ def saved_rows(path: Path, columns: Collection[str] = FIELDS) -> Iterator[RowOrP
             where=str(path),
             mend="Save it again with `save_to_disk`.",
         ) from error
-    yield from table_rows(table, path.name, columns)
+    part = table if stop is None and not start else table.select(range(len(table))[start:stop])
+    yield from table_rows(part, path.name, columns, first=start)
 
 
-def table_rows(table: Any, name: str, columns: Collection[str] = FIELDS) -> Iterator[RowOrProblem]:
-    """Read an open ``datasets.Dataset``, as :func:`parquet_rows` does; labels by their names."""
+def table_rows(
+    table: Any, name: str, columns: Collection[str] = FIELDS, *, first: int = 0
+) -> Iterator[RowOrProblem]:
+    """Read an open ``datasets.Dataset``, as :func:`parquet_rows` does; labels by their names.
+
+    Rows are counted from ``first`` on.
+    """
     schema = table.features.arrow_schema
     # pictures stay encoded bytes in this format; nothing is decoded here
     batches = table.with_format("arrow").select_columns(_wanted(schema, columns)).iter(_BATCH)
-    yield from _rows(batches, schema, name)
+    yield from _rows(batches, schema, name, first)
 
 
 def _wanted(schema: Any, columns: Collection[str]) -> list[str]:
@@ -83,9 +132,9 @@ def _wanted(schema: Any, columns: Collection[str]) -> list[str]:
     return [name for name in schema.names if name in columns] or schema.names
 
 
-def _rows(batches: Iterable[Any], schema: Any, name: str) -> Iterator[RowOrProblem]:
+def _rows(batches: Iterable[Any], schema: Any, name: str, first: int) -> Iterator[RowOrProblem]:
     names = _class_names(schema)
-    number = 0
+    number = first
     for batch in batches:
         for values in batch.to_pylist():
             number += 1

@@ -1,0 +1,143 @@
+"""Work on many machines: a class with something to open, over items, as actors of Ray Data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from superneurons._extras import require
+from superneurons.errors import DataError, Problem
+
+__all__ = ["Actors", "on_ray"]
+
+_PURPOSE = "Running on Ray"
+
+
+@dataclass(frozen=True, slots=True)
+class Actors:
+    """How many processes work, and what each of them gets.
+
+    Parameters
+    ----------
+    n
+        Actors, each with a model of its own.
+    gpus
+        GPUs for each: 0.5 puts two on one GPU, 2 gives each two.
+    cpus
+        CPUs for each.
+    address
+        The cluster: ``auto``, ``ray://HOST:PORT``, or nothing for the one that is there, else a
+        local one.
+
+    Raises
+    ------
+    DataError
+        For numbers that make no sense; lists them all.
+    """
+
+    n: int = 1
+    gpus: float = 0.0
+    cpus: float = 1.0
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        whole = self.gpus <= 1 or float(self.gpus).is_integer()
+        ranges = (
+            ("actors", self.n, self.n >= 1, "1 or more"),
+            ("gpus per actor", self.gpus, self.gpus >= 0 and whole, "a share of one, or whole"),
+            ("cpus per actor", self.cpus, self.cpus >= 0, "0 or more"),
+        )
+        problems = [
+            Problem(name, f"{is_} is not {so}") for name, is_, right, so in ranges if not right
+        ]
+        if problems:
+            raise DataError("Such actors cannot be.", problems=problems, mend="Change them.")
+
+
+def on_ray(
+    worker: Callable[..., Callable[[Any], dict[str, Any]]],
+    given: tuple[Any, ...],
+    items: Sequence[Any],
+    actors: Actors,
+) -> Iterator[dict[str, Any]]:
+    """Have each item worked on by one of several actors.
+
+    An actor that dies is started again, and the items that it had not finished are worked on again:
+    what a worker does must bear being done twice.
+
+    Parameters
+    ----------
+    worker
+        A class: made once in each actor, then called with one item at a time.
+    given
+        What it is made with.
+    items
+        Anything that can be sent.
+    actors
+        How many, and with what.
+
+    Returns
+    -------
+    iterator of dict
+        What the calls returned, as they are done.
+
+    Raises
+    ------
+    MissingExtraError
+        When Ray is not installed.
+    DataError
+        When the cluster lacks what an actor needs.
+    """
+    ray = require("ray", extra="ray", purpose=_PURPOSE)
+    data = require("ray.data", extra="ray", purpose=_PURPOSE)
+    if not ray.is_initialized():
+        ray.init(address=actors.address, log_to_driver=False, logging_level=logging.ERROR)
+    _refuse_too_much(ray.cluster_resources(), actors)
+    _quieten(data)
+    given_items = data.from_items(
+        [{"item": item} for item in items], override_num_blocks=len(items)
+    )
+    done = given_items.map_batches(
+        _Worker,
+        fn_constructor_args=(worker, given),
+        batch_size=1,
+        compute=data.ActorPoolStrategy(size=min(actors.n, len(items))),
+        num_gpus=actors.gpus,
+        num_cpus=actors.cpus,
+    )
+    return iter(done.iter_rows())
+
+
+class _Worker:
+    """What Ray Data calls: a batch is one item."""
+
+    def __init__(
+        self, worker: Callable[..., Callable[[Any], dict[str, Any]]], given: tuple[Any, ...]
+    ) -> None:
+        self._work = worker(*given)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        (item,) = batch["item"]
+        return {name: [value] for name, value in self._work(item).items()}
+
+
+def _refuse_too_much(there: dict[str, float], actors: Actors) -> None:
+    needs = {"GPU": actors.gpus, "CPU": actors.cpus}
+    problems = [
+        Problem(name, f"{need:g} for each actor, but the cluster has {there.get(name, 0):g}")
+        for name, need in needs.items()
+        if need > there.get(name, 0)
+    ]
+    if problems:
+        raise DataError(
+            "No actor could ever start.", problems=problems, mend="Ask for less, or add machines."
+        )
+
+
+def _quieten(data: Any) -> None:
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = False
+    for name in ("ray.data", "ray"):
+        logging.getLogger(name).setLevel(logging.ERROR)
