@@ -22,6 +22,7 @@ def serve(
     allow_host: own.AllowHost = None,
     base: own.Base = None,
     threshold: own.Thresholds = None,
+    lock: own.Lock = None,
     remote: own.Remote = None,
     remote_model: own.RemoteModel = "default",
     max_batch: own.MaxBatch = 16,
@@ -63,7 +64,7 @@ def serve(
     )  # fmt: skip
     run(
         classifiers, settings, doors, address=(host, port), grace=grace_s,
-        remote=remote, remote_model=remote_model, say=_say,
+        remote=remote, remote_model=remote_model, lock=lock, say=_say,
         opening={
             "model": model, "acceleration": acceleration, "preparation": preparation,
             "device": device, "trust_remote_code": trust_remote_code,

@@ -9,8 +9,8 @@ import typer
 
 __all__ = [
     "AllowHost", "Base", "Cache", "Classifiers", "Deadline", "Elsewhere", "Fetch", "Grace", "Host",
-    "MaxBatch", "MaxBody", "MaxPixels", "MaxWait", "Port", "Queue", "Remote", "RemoteModel",
-    "Thresholds", "TokenFile", "Window",
+    "Lock", "MaxBatch", "MaxBody", "MaxPixels", "MaxWait", "Port", "Queue", "Remote",
+    "RemoteModel", "Thresholds", "TokenFile", "Window",
 ]  # fmt: skip
 
 Classifiers: TypeAlias = Annotated[
@@ -49,6 +49,10 @@ Thresholds: TypeAlias = Annotated[
     typer.Option(
         "--threshold", metavar="NAME=P", help="Confidence below which a classifier's answers go on."
     ),
+]
+Lock: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="What `superneurons lock` wrote: thresholds of those without --threshold."),
 ]
 Remote: TypeAlias = Annotated[
     str | None,
