@@ -14,6 +14,7 @@ from superneurons.scale.outputs import Outputs, digest_of, write_answers
 from superneurons.scale.predictor import Predictor
 from superneurons.scale.ray_data import Actors, on_ray
 from superneurons.scale.sources import blocks_of
+from superneurons.shortcut.artefact import read_any
 from superneurons.task.rows import Row, RowOrProblem
 
 __all__ = ["Answered", "BlockWork", "answer_data"]
@@ -148,6 +149,7 @@ def answer_data(
     MismatchError, OutputError
         When ``out`` holds something else, or cannot be written.
     """
+    read_any(directory)
     opening = dict(opening or {})
     batch_size = int(opening.get("batch_size", 8))
     blocks = blocks_of(data, -(-rows_per_block // batch_size) * batch_size)
