@@ -33,6 +33,7 @@ class Remote:
 
     def __init__(self, ask: Callable[[Job], Answer] | None, counters: Counters) -> None:
         self._ask, self._counters = ask, counters
+        self._open: dict[Ticket, Answer] = {}
         self._pool = None if ask is None else ThreadPoolExecutor(_AT_ONCE, "superneurons-remote")
 
     def settle(self, ticket: Ticket, local: Answer, sure: float) -> None:
@@ -50,6 +51,7 @@ class Remote:
         if self._pool is None or local.confidence >= sure or ticket.late:
             _give(ticket, local)
         else:
+            self._open[ticket] = local
             self._pool.submit(self._asked, ticket, local)
 
     def _asked(self, ticket: Ticket, local: Answer) -> None:
@@ -60,11 +62,15 @@ class Remote:
             _LOG.warning("The remote service failed; the local answer counts.", exc_info=True)
             self._counters.add("remote_failed")
             _give(ticket, local)
+        finally:
+            self._open.pop(ticket, None)
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Ask nothing more: what is still open gets its local answer."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+        for ticket, local in list(self._open.items()):
+            _give(ticket, local)
 
 
 def _give(ticket: Ticket, answer: Answer) -> None:
