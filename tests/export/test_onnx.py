@@ -142,7 +142,7 @@ def test_a_family_without_a_lean_pass_takes_one_picture(tmp_path: Path) -> None:
 
 
 def test_what_looks_at_values_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    model = open_vlm(str(savers()["qwen3_vl"](tmp_path / "model")), device="cpu")
+    model = open_vlm(str(savers()["qwen2_5_vl"](tmp_path / "model")), device="cpu")
     fitted = SuperNeuronClassifier(model, max_layer=1).fit(bright_records(24))
     capfd.readouterr()
     with pytest.raises(ModelError, match="cannot be made one graph"):

@@ -12,7 +12,7 @@ import torch
 
 from pictures import murky
 from superneurons.errors import DataError
-from superneurons.export.onnx_graph import LeanNeurons, PlainNeurons, answer_graph
+from superneurons.export.onnx_graph import LeanNeurons, LeanOne, PlainNeurons, answer_graph
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
@@ -50,6 +50,19 @@ def test_without_a_lean_pass_it_is_one_picture(tmp_path: Path) -> None:
     classifier = SuperNeuronClassifier(model, max_layer=2).fit(murky(60))
     graph = answer_graph(classifier, inputs(model))
     assert isinstance(graph.neurons, PlainNeurons)
+    with torch.inference_mode():
+        shares = graph(inputs(model)["pixel_values"])[1]
+    np.testing.assert_allclose(
+        shares.numpy(), classifier.predict_proba(murky(1, seed=5)), atol=0.02
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"position": "image_mean"}, {"site": "heads"}])
+def test_pictures_of_any_shape_are_one_of_one_size(tmp_path: Path, options: dict[str, Any]) -> None:
+    model = open_vlm(str(savers()["qwen3_vl"](tmp_path / "model")), device="cpu")
+    classifier = SuperNeuronClassifier(model, max_layer=2, **options).fit(murky(60))
+    graph = answer_graph(classifier, inputs(model))
+    assert isinstance(graph.neurons, LeanOne)
     with torch.inference_mode():
         shares = graph(inputs(model)["pixel_values"])[1]
     np.testing.assert_allclose(

@@ -28,6 +28,7 @@ __all__ = [
     "PIXELS",
     "AnswerGraph",
     "LeanNeurons",
+    "LeanOne",
     "PlainNeurons",
     "answer_graph",
     "silent",
@@ -104,6 +105,55 @@ class LeanNeurons(nn.Module):
         return found[:, self.layers, self.columns]
 
 
+class LeanOne(nn.Module):
+    """Activations of some neurons by a lean pass, for one picture of one size.
+
+    For families whose pictures take as many tokens as they are large.
+
+    Parameters
+    ----------
+    lean
+        The family's passes.
+    tensors
+        What the model takes, for one record.
+    site
+        What is read, in the decoder.
+    neurons
+        Layer and column of each; layers count from 1.
+    """
+
+    layers: torch.Tensor
+    columns: torch.Tensor
+
+    def __init__(
+        self,
+        lean: Lean,
+        tensors: Mapping[str, torch.Tensor],
+        site: Site,
+        neurons: Sequence[tuple[int, int]],
+    ) -> None:
+        super().__init__()
+        self.lean, self.site = lean, site
+        self.grids = lean.tower.grids(tensors)
+        self.depth = max(layer for layer, _ in neurons)
+        self.fixed = [name for name in tensors if name != PIXELS]
+        for name in self.fixed:
+            self.register_buffer(f"given_{name}", tensors[name])
+        self.register_buffer("layers", torch.tensor([layer - 1 for layer, _ in neurons]))
+        self.register_buffer("columns", torch.tensor([column for _, column in neurons]))
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Activations (1, K) of one picture."""
+        given = {name: getattr(self, f"given_{name}") for name in self.fixed}
+        site = self.site
+        reached = self.lean.start(
+            {**given, PIXELS: pixel_values}, [site.kind], [site.position],
+            grids=self.grids, deepest=self.depth,
+        )  # fmt: skip
+        found = self.lean.advance(reached, self.depth, last=True).at(site.kind, site.position)
+        return found[:, self.layers, self.columns]
+
+
 class PlainNeurons(nn.Module):
     """Activations of some neurons by the model of ``transformers``, for one picture at a time.
 
@@ -160,7 +210,7 @@ class AnswerGraph(nn.Module):
         What makes scores of them.
     """
 
-    def __init__(self, neurons: LeanNeurons | PlainNeurons, votes: Votes) -> None:
+    def __init__(self, neurons: LeanNeurons | LeanOne | PlainNeurons, votes: Votes) -> None:
         super().__init__()
         self.neurons, self.votes = neurons, votes
 
@@ -204,6 +254,8 @@ def answer_graph(
     lean = lean_of(vlm)
     if lean is not None and not lean.three_axes and set(tensors) == _SIMPLE:
         return AnswerGraph(LeanNeurons(lean, tensors["input_ids"], site, neurons), votes).eval()
+    if lean is not None:
+        return AnswerGraph(LeanOne(lean, tensors, site, neurons), votes).eval()
     if site.position != "last_prompt":
         raise DataError(
             f"No graph is written for {site} of {vlm.family.name}.",
