@@ -101,14 +101,17 @@ def test_tables_show_what_the_cells_say(found: Crossing) -> None:
 
 def test_the_summary_parts_found_anew_from_taken_over(found: Crossing) -> None:
     summary = found.tables()[-1]
-    row = next(row for row in summary.rows if row[0] == NEURONS[1])
+    row = next(row for row in summary.rows if row[0] == "improved")
     own = np.mean([found.cell(NEURONS[1], n, n).scores.balanced_accuracy for n in NAMES])
     others = np.mean([
         found.cell(NEURONS[1], a, b).scores.balanced_accuracy
         for a in NAMES for b in NAMES if a != b
     ])  # fmt: skip
-    assert [float(row[1]), float(row[2])] == pytest.approx([100 * own, 100 * others], abs=0.051)
+    shown = [float(cell.split()[0]) for cell in row[1:4]]
+    assert shown == pytest.approx([100 * own, 100 * others, 100 * (others - own)], abs=0.051)
     assert "turned" in row[4]
+    worst = min(c.loss.difference for c in found.cells if c.loss and c.way == NEURONS[1])
+    assert float(row[4].split(",")[0]) == pytest.approx(100 * worst, abs=0.051)
 
 
 def test_it_is_json(found: Crossing) -> None:
@@ -116,6 +119,7 @@ def test_it_is_json(found: Crossing) -> None:
     assert made["study"] == "kind"
     assert made["seeds"] == [0, 1]
     assert len(made["cells"]) == len(found.cells)
+    assert [mean["way"] for mean in made["transfers"]] == list(found.ways)
     assert made["setting"]["probing_records"] == [32, 32, 32]
     assert made["setting"]["test_records"] == 48
 

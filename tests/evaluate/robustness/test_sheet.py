@@ -51,6 +51,11 @@ def test_markdown_has_as_many_bars_in_every_line() -> None:
     assert table[2] == "| x\\|y | 1 |"
 
 
+def test_notes_are_paragraphs() -> None:
+    made = Sheet("T", ("a",), (("1",),), ("one", "two")).markdown()
+    assert made.endswith("| 1 |\n\none\n\ntwo\n")
+
+
 def test_markdown_without_notes_ends_with_the_table() -> None:
     assert SMALL.markdown().endswith("| Bartholomew | 9 | 100 |\n")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from superneurons.errors import DataError
 from superneurons.evaluate.passes import Steps, silent
-from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, Gathered, gather
+from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, SHORT, Gathered, gather
 from superneurons.evaluate.robustness.seed_scores import (
     SeedDifference,
     SeedScores,
@@ -18,6 +18,7 @@ from superneurons.evaluate.robustness.seed_scores import (
     seed_scores,
 )
 from superneurons.evaluate.robustness.sheet import Sheet, signed, with_interval
+from superneurons.evaluate.robustness.transfer import Given, Transfer, transfers
 from superneurons.evaluate.setting import setting_of
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
@@ -86,6 +87,8 @@ class Crossing:
         Their names, with what they stand for.
     cells
         One per way of answering and pair.
+    transfers
+        One per way of answering: all domains together.
     seeds
         Of the fits: what is dropped to balance, folds, held-out parts.
     setting
@@ -97,6 +100,7 @@ class Crossing:
     what: str
     domains: dict[str, str]
     cells: tuple[Cell, ...]
+    transfers: tuple[Transfer, ...]
     seeds: tuple[int, ...]
     setting: dict[str, Any]
     note: str = ""
@@ -130,6 +134,7 @@ class Crossing:
             "setting": self.setting,
             "seeds": list(self.seeds),
             "domains": self.domains,
+            "transfers": [mean.as_dict() for mean in self.transfers],
             "cells": [cell.as_dict() for cell in self.cells],
             "note": self.note,
         }
@@ -151,7 +156,7 @@ class Crossing:
         rows = [
             (
                 "any" if way == BASE[0] else fitted,
-                *(_shown(self.cell(way, fitted, tested)) for tested in names),
+                *(_scored(self.cell(way, fitted, tested).scores) for tested in names),
             )
             for fitted in lines
         ]
@@ -160,22 +165,22 @@ class Crossing:
 
     def _summary(self, notes: tuple[str, ...]) -> Sheet:
         rows = []
-        for way in self.ways:
-            own = [c for c in self.cells if c.way == way and c.loss is None]
-            others = [c for c in self.cells if c.way == way and c.loss is not None]
-            means = [np.mean([c.scores.balanced_accuracy for c in part]) for part in (own, others)]
+        for mean in self.transfers:
             loss, worst = min(
-                ((c.loss, c) for c in others if c.loss), key=lambda pair: pair[0].difference
+                ((c.loss, c) for c in self.cells if c.loss and c.way == mean.way),
+                key=lambda pair: pair[0].difference,
             )
-            place = f"{worst.fitted_on} → {worst.tested_on}"
-            lost = signed(loss.difference, loss.interval)
-            rows.append((way, *(f"{100 * mean:.1f}" for mean in means), lost, place))
-        header = ("", "re-probed", "transferred", "largest loss (95 %)", "where")
-        return Sheet("Means over domains, balanced accuracy, %", header, tuple(rows), notes)
+            place = f"{loss.difference * 100:+.1f}, {worst.fitted_on} → {worst.tested_on}"
+            means = (_scored(mean.anew), _scored(mean.taken_over))
+            lost = signed(mean.loss.difference, mean.loss.interval)
+            rows.append((SHORT[mean.way], *means, lost, place))
+        header = ("", "re-probed", "transferred", "loss", "largest loss")
+        title = "All domains together: balanced accuracy, % (95 %), and what transfer costs"
+        return Sheet(title, header, tuple(rows), notes)
 
 
-def _shown(cell: Cell) -> str:
-    return with_interval(cell.scores.balanced_accuracy, cell.scores.balanced_accuracy_interval)
+def _scored(scores: SeedScores) -> str:
+    return with_interval(scores.balanced_accuracy, scores.balanced_accuracy_interval)
 
 
 def cross(
@@ -221,17 +226,15 @@ def cross(
     setting = setting_of(vlm, scored, 0, seeds[0], prompt)
     setting |= {"probing_records": [len(domain.probe) for domain, _ in domains]}
     legend = {domain.name: text for domain, text in domains}
-    return Crossing(what, legend, cells, tuple(seeds), setting, found.note())
+    means = transfers([domain.test for domain, _ in domains], given, found.labels)
+    return Crossing(what, legend, cells, means, tuple(seeds), setting, found.note())
 
 
-_Given = dict[tuple[str, int, int], list[list[str]]]
-
-
-def _answers(found: Gathered, names: Sequence[str], seeds: Sequence[int], steps: Steps) -> _Given:
+def _answers(found: Gathered, names: Sequence[str], seeds: Sequence[int], steps: Steps) -> Given:
     """Labels for each seed by way, domain fitted on and domain tested on: one fit answers all."""
     tests = [found.places[2 * k + 1] for k in range(len(names))]
     ends = np.cumsum([len(test) for test in tests])[:-1]
-    given: _Given = {}
+    given: dict[tuple[str, int, int], list[list[str]]] = {}
     with steps("fitting read-outs") as told:
         for done, (fitted, seed) in enumerate(
             ((fitted, seed) for fitted in range(len(names)) for seed in seeds), start=1
@@ -244,7 +247,7 @@ def _answers(found: Gathered, names: Sequence[str], seeds: Sequence[int], steps:
     return given
 
 
-def _cells(found: Gathered, names: Sequence[str], given: _Given) -> list[Cell]:
+def _cells(found: Gathered, names: Sequence[str], given: Given) -> list[Cell]:
     cells = []
     for (way, fitted, tested), answers in given.items():
         records, loss = found.records(2 * tested + 1), None

@@ -59,7 +59,8 @@ class Sheet:
         """Return it as a Markdown table under its title in bold."""
         rows = [self.header, ("---",) * len(self.header), *self.rows]
         table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-        return "\n".join([f"**{self.title}**", "", *table, "", *self.notes]).rstrip() + "\n"
+        notes = [line for note in self.notes for line in (note, "")]
+        return "\n".join([f"**{self.title}**", "", *table, "", *notes]).rstrip() + "\n"
 
     def _widths(self) -> list[int]:
         columns = zip(self.header, *self.rows, strict=True)
