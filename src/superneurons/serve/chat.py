@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from superneurons.errors import DataError
 from superneurons.serve.asked import Plan
 from superneurons.serve.classify import usage
 from superneurons.serve.describing import posts
+from superneurons.serve.ids import new_id
 from superneurons.serve.jobs import Answer
 from superneurons.serve.messages import message_asked, message_pictures
 from superneurons.serve.messages_schemas import ChatAnswer, ChatRequest
@@ -61,7 +61,7 @@ def _plan(body: Any, routing: Routing) -> Plan:
             "finish_reason": "stop",
         }
         return {
-            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "id": f"chatcmpl-{new_id()}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": request.model or (asked.fitted.name if asked.fitted else routing.base_model),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from starlette.responses import JSONResponse
 
 from superneurons.serve.asked import Plan
 from superneurons.serve.describing import posts
+from superneurons.serve.ids import new_id
 from superneurons.serve.jobs import Answer
 from superneurons.serve.messages import message_asked, message_pictures
 from superneurons.serve.messages_schemas import ClassifyAnswer, ClassifyRequest
@@ -50,7 +50,7 @@ def _plan(body: Any, routing: Routing) -> Plan:
             "num_classes": len(shares),
         }
         return {
-            "id": f"classify-{uuid.uuid4().hex}",
+            "id": f"classify-{new_id()}",
             "object": "list",
             "created": int(time.time()),
             "model": request.model or (asked.fitted.name if asked.fitted else routing.base_model),

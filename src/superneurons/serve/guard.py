@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-import uuid
 from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from superneurons.serve.auth import has_token
 from superneurons.serve.doors import Doors
 from superneurons.serve.errors import error_response, refused
+from superneurons.serve.ids import new_id
 from superneurons.serve.metrics import Metrics
 
 __all__ = ["OPEN", "Guard"]
@@ -102,7 +102,7 @@ class Guard:
 def _name(given: bytes | None) -> str:
     if given is not None and _ID.fullmatch(given):
         return given.decode()
-    return uuid.uuid4().hex
+    return new_id()
 
 
 def _without_port(host: str) -> str:
