@@ -1,6 +1,6 @@
 """Super Neurons beside LoRA fine-tuning on the same records, on the embedded tasks.
 
-    python benchmarks/lora_rival.py --device cuda --tasks dark count --sizes 50 100 500 \
+    python benchmarks/lora_rival.py --device cuda --tasks dark counting --sizes 50 100 500 \
         --seeds 0 1 2 --rates 1e-4 3e-4 1e-3 --out runs/lora.json
 
 What `superneurons lora --task` measures, for several tasks and seeds. A line per task and size with
@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from _gpu import device_of, environment, table, write
 
 from superneurons.cli.output import quiet
 from superneurons.demo.tasks import TASKS, make_task
+from superneurons.errors import SuperNeuronsError
 from superneurons.evaluate.comparison import FIRST_TOKEN
 from superneurons.evaluate.entrants import CALIBRATED
 from superneurons.evaluate.lora import LORA, compare_lora
@@ -126,13 +129,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     vlm = open_vlm(options.model, device=str(device))
     about = {**environment(device), "model": vlm.name, "dtype": str(vlm.dtype)}
     done: list[dict[str, Any]] = []
-    for task in options.tasks:
-        for seed in options.seeds:
+    refused: list[dict[str, Any]] = []
+    for task, seed in product(options.tasks, options.seeds):
+        try:
             done.append(run(vlm, task, seed, options))
-            write(options.out, {"about": about, "done": done})
-            markdown = as_markdown(done)
-            options.out.with_suffix(".md").write_text(markdown + "\n")
-            print(f"{task}, seed {seed}: done", flush=True)
+        except SuperNeuronsError as error:  # such as labels that start alike: on with the next
+            refused.append({"task": task, "seed": seed, "why": str(error)})
+            print(f"{task}, seed {seed}: {error}", file=sys.stderr, flush=True)
+        write(options.out, {"about": about, "done": done, "refused": refused})
+        options.out.with_suffix(".md").write_text(as_markdown(done) + "\n")
+        print(f"{task}, seed {seed} is over", file=sys.stderr, flush=True)
     print(as_markdown(done))
 
 

@@ -14,6 +14,8 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import lora_rival
 
+from superneurons.errors import ModelError
+
 TINY = (
     "--tasks", "dark", "--sizes", "8", "16", "--test", "12", "--rates", "1e-2", "--rank", "2",
     "--steps", "3", "--repeats", "1", "--device", "cpu",
@@ -45,6 +47,27 @@ def test_json_and_markdown_are_written_after_each_seed(
     rows = [{row["name"]: row for row in one["sizes"][1]["rows"]} for one in kept["done"]]
     ours = statistics.mean(100 * of[lora_rival.OURS]["scores"]["balanced_accuracy"] for of in rows)
     assert f"{ours:.1f}" == lines[1][1 + lora_rival.COLUMNS.index("improved") - 1]
+
+
+def test_a_task_that_is_refused_does_not_end_the_run(
+    llava_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    out = tmp_path / "found.json"
+
+    def refusing(_vlm: Any, task: str, *_: Any) -> Any:
+        if task == "dark":
+            raise ModelError("The label words can't be told apart.")
+        return {"task": task, "seed": 0, "sizes": []}
+
+    monkeypatch.setattr(lora_rival, "run", refusing)
+    words = [*TINY, "--model", str(llava_path), "--out", str(out)]
+    words[1:2] = ["dark", "counting"]
+    lora_rival.main(words)
+    kept = json.loads(out.read_text())
+    assert [one["task"] for one in kept["done"]] == ["counting"]
+    assert kept["refused"][0]["why"] == "The label words can't be told apart."
+    assert "can't be told apart" in capsys.readouterr().err
 
 
 def test_what_is_not_known_is_a_dash() -> None:

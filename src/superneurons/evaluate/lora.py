@@ -220,11 +220,14 @@ class _Rivals:
         pool = contest.pools[contest.native]
         chosen = pool.balanced_rows(contest.parts[0].train, contest.seed)
         records = [contest.records[index] for index in pool.parents[chosen]]
+        common: Any = {"prompt": contest.prompt, "seed": contest.seed}
+        if contest.vlm.device.type == "cuda":  # whose first step isn't like the others
+            once = replace(self.settings, rates=self.settings.rates[:1], steps=1, looks=1)
+            train_lora(contest.vlm, contest.base, records, once, **common)
         with given.steps(f"training LoRA on {size}") as told, spending(contest.vlm.device) as spent:
             tuned = train_lora(
-                contest.vlm, contest.base, records, self.settings, prompt=contest.prompt,
-                seed=contest.seed, progress=told,
-            )  # fmt: skip
+                contest.vlm, contest.base, records, self.settings, progress=told, **common
+            )
         held, test = self._logits(tuned.vlm, tuned.held), self._logits(tuned.vlm, contest.test)
         for calibrated, name in LORA.items():
             answers: Answers = logit_answers(
