@@ -10,9 +10,13 @@ import pytest
 from pictures import bright_records
 from published_files import lines
 from superneurons.evaluate.reproduction.paper_rows import MODELS, printed_row
+from superneurons.evaluate.reproduction.reproduce import reproduce
+from superneurons.evaluate.reproduction.settings import Settings
+from superneurons.report.reproduction import write_reproduction
+from tiny_models import SAVERS
 
 Runner = Callable[..., Any]
-QUICK = ("--shuffles", 20, "--no-generate", "--max-layer", 2)
+QUICK = ("--shuffles", 20, "--no-generate", "--max-layer", 1)
 
 
 @pytest.fixture
@@ -48,45 +52,50 @@ def test_a_task_that_the_paper_lacks_is_said_to_be_ours_only(
     assert "printed, Table" not in done.out
 
 
+@pytest.fixture(scope="module")
+def kept(
+    llava_path: Path, train: Path, test_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """What the command keeps with ``words``."""
+    settings = Settings(
+        "bright", data=str(train), test=str(test_file), model=str(llava_path), generate=False,
+        shuffles=20, max_layer=1,
+    )  # fmt: skip
+    return write_reproduction(tmp_path_factory.mktemp("kept"), reproduce(settings))
+
+
 def test_it_is_kept_and_run_again_from_its_file_alone(
-    run: Runner, words: tuple[object, ...], tmp_path: Path
+    run: Runner, words: tuple[object, ...], kept: Path, tmp_path: Path
 ) -> None:
-    kept = tmp_path / "kept"
-    first = run("reproduce", "bright", *words, "--json", "--out", kept)
+    first = run("reproduce", "bright", *words, "--json", "--out", tmp_path)
     assert first.code == 0, first.err
-    again = run("reproduce", "--again", kept / "reproduction.json")
+    assert (tmp_path / "reproduction.json").read_text() == kept.read_text()
+    again = run("reproduce", "--again", kept, "--json", "--out", tmp_path, "--overwrite")
     assert again.code == 0, again.err
-    assert "values are those of" in " ".join(again.out.split())
-    raw = run("reproduce", "--again", kept, "--json", "--out", tmp_path / "second")
-    assert raw.json.pop("again")["equal"] is True
-    assert raw.json["ways"] == first.json["ways"]
-    texts = [(place / "reproduction.json").read_text() for place in (kept, tmp_path / "second")]
-    assert texts[0] == texts[1]
+    assert again.json["again"]["equal"] is True
+    assert again.json["ways"] == first.json["ways"]
+    assert (tmp_path / "reproduction.json").read_text() == kept.read_text()
 
 
 def test_figures_that_differ_are_named_and_end_with_2(
-    run: Runner, words: tuple[object, ...], tmp_path: Path
+    run: Runner, kept: Path, tmp_path: Path
 ) -> None:
-    assert run("reproduce", "bright", *words, "--out", tmp_path).code == 0
-    file = tmp_path / "reproduction.json"
-    content = json.loads(file.read_text())
+    content = json.loads(kept.read_text())
     content["nulls"][0]["shuffled"] = 0.123
     content["measured"]["versions"]["torch"] = "1.0"
+    file = tmp_path / "reproduction.json"
     file.write_text(json.dumps(content))
-    done = run("reproduce", "--again", file)
+    done = run("reproduce", "--again", tmp_path)
     assert done.code == 2
     said = " ".join(done.out.split())
-    assert "values are not those of" in said
+    assert "Again: 1 of " in said
     assert "null at last_prompt: shuffled: 0.123 there, 0." in said
     assert "Changed since: torch, 1.0 there" in said
 
 
-def test_another_model_is_refused(run: Runner, words: tuple[object, ...], tmp_path: Path) -> None:
-    from tiny_models import SAVERS
-
-    assert run("reproduce", "bright", *words, "--out", tmp_path).code == 0
+def test_another_model_is_refused(run: Runner, kept: Path, tmp_path: Path) -> None:
     other = SAVERS["llava"](tmp_path / "other", seed=1)
-    done = run("reproduce", "--again", tmp_path, "--model", other)
+    done = run("reproduce", "--again", kept, "--model", other)
     assert done.code == 2
     assert "fingerprint: the model's weights or dtype differ" in done.err
 
@@ -132,7 +141,7 @@ def test_the_help_names_every_model_of_the_paper(run: Runner) -> None:
 @pytest.mark.demo
 def test_the_embedded_model_on_an_embedded_task(run: Runner) -> None:
     done = run(
-        "reproduce", "presence", "--n-probe", 16, "--n-test", 12, "--max-layer", 2,
+        "reproduce", "presence", "--n-probe", 8, "--n-test", 8, "--max-layer", 1,
         "--shuffles", 20, "--no-generate", "--batch-size", 12, "--json",
     )  # fmt: skip
     assert done.code == 0, done.err
