@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from pictures import bright_records
+from superneurons.errors import DataError
+from superneurons.serve.batching import Ticket
+from superneurons.serve.jobs import Job
+from superneurons.serve.loading import Estimator
+from superneurons.serve.preparing import Member, member_of, prepare
+from superneurons.serve.routes import Route, base_route, route_of
+from superneurons.serve.spelling import Speller
+from superneurons.vlm.model import VLM
+
+PICTURES = [record.images for record in bright_records(3)]
+
+
+def members(route: Route, asked: Sequence[Job], speller: Speller | None = None) -> list[Member]:
+    return [member_of(Ticket(job, route.lane, route=route), speller) for job in asked]
+
+
+def test_each_different_question_about_a_picture_is_a_row(
+    vlm: VLM, kinds: Mapping[str, Estimator]
+) -> None:
+    routes = {n: route_of(n, kinds[n], None, None) for n in ("bright", "longer", "murky")}
+    asked = [("bright", 0), ("longer", 0), ("bright", 1), ("murky", 0), ("bright", 0)]
+    batch = prepare(
+        [m for n, i in asked for m in members(routes[n], [Job((PICTURES[i][0].copy(),), n)])]
+    )
+    assert [member.rows for member in batch.members] == [(0,), (1,), (2,), (0,), (0,)]
+    assert [record.question for record in batch.asked] == [
+        "Is it bright?", "Would you say that it is rather bright?", "Is it bright?",
+    ]  # fmt: skip
+    assert len(batch.inputs) == 3
+    assert batch.keys[0] == batch.keys[1] != batch.keys[2]
+    assert batch.tokens[1] > batch.tokens[0] == batch.tokens[2]
+
+
+def test_options_asked_one_by_one_are_rows_of_one_job(
+    vlm: VLM, kinds: Mapping[str, Estimator]
+) -> None:
+    paper = route_of("paper", kinds["paper"], None, None)
+    batch = prepare(members(paper, [Job(picture, "paper") for picture in PICTURES[:2]]))
+    assert [member.rows for member in batch.members] == [(0, 1, 2), (3, 4, 5)]
+    assert len(batch.asked) == 6
+
+
+def test_the_base_model_is_asked_for_words_or_else_for_letters(llava: VLM) -> None:
+    route, speller = base_route(llava), Speller(llava)
+    plain, lettered = members(
+        route,
+        [Job(PICTURES[0], None, "Is it?", ("yes", "no")),
+         Job(PICTURES[0], None, "Which?", ("dog", "dogs"))],
+        speller,
+    )  # fmt: skip
+    batch = prepare([plain, lettered])
+    assert batch.asked[0].question == "Is it?"
+    assert batch.asked[1].question == "Which?\nA) dog\nB) dogs\nAnswer with the letter."
+    assert [w.labels for w in plain.words.values()] == [("yes", "no")]
+    assert [w.labels for w in lettered.words.values()] == [("A", "B")]
+
+
+def test_equal_jobs_have_one_handle_and_others_have_others(
+    llava: VLM, kinds: Mapping[str, Estimator]
+) -> None:
+    route = base_route(llava)
+    asked = [
+        Job(PICTURES[0], None, "Is it?", ("yes", "no")),
+        Job((PICTURES[0][0].copy(),), None, "Is it?", ("yes", "no"), deadline=1.0),
+        Job(PICTURES[1], None, "Is it?", ("yes", "no")),
+        Job(PICTURES[0], None, "Is it so?", ("yes", "no")),
+        Job(PICTURES[0], None, "Is it?", ("no", "yes")),
+        Job(PICTURES[0], None, "Is it?", ("yes", "no"), explain=True),
+        Job(PICTURES[0] * 2, None, "Is it?", ("yes", "no")),
+    ]
+    handles = [member.handle for member in members(route, asked, Speller(llava))]
+    assert handles[0] == handles[1]
+    assert len(set(handles)) == len(handles) - 1
+
+
+def test_a_question_with_the_models_own_mark_is_refused(llava: VLM) -> None:
+    job = Job(PICTURES[0], None, "Is <image> it?", ("yes", "no"))
+    with pytest.raises(DataError, match="mark for a picture"):
+        prepare(members(base_route(llava), [job], Speller(llava)))
