@@ -1,7 +1,7 @@
 """The ``superneurons`` command.
 
 Exit codes: 0 done; 1 a defect of this program; 2 something to mend (arguments, data, model,
-output), said on standard error; 130 interrupted.
+output), said on standard error; 3 a check found drift; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import typer
 from superneurons.cli import (
     amplify,
     cascade,
+    check,
     compare,
     demo,
     doctor,
@@ -22,6 +23,7 @@ from superneurons.cli import (
     fit,
     inspect,
     layers,
+    lock,
     lora,
     predict,
     report,
@@ -39,7 +41,8 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="superneurons",
     help="Your labels make your own vision-language model better and cheaper at your question.",
-    epilog="Exit codes: 0 done, 2 something to mend (said on standard error), 130 interrupted.",
+    epilog="Exit codes: 0 done, 2 something to mend (said on standard error), "
+    "3 a check found drift, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -53,6 +56,8 @@ app.command("eval")(evaluate.evaluate)
 app.command("search")(search.search)
 app.command("cascade")(cascade.cascade)
 app.command("lora")(lora.lora)
+app.command("lock")(lock.lock)
+app.command("check")(check.check)
 app.command("serve")(serve.serve)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from superneurons.activations.store import write_atomically
-from superneurons.errors import ArtefactError, DataError
+from superneurons.errors import ArtefactError, DataError, OutputError
 from superneurons.shortcut.lock_schema import FORMAT, KIND, check_lock
 
-__all__ = ["Lock", "Locked", "Share", "artefact_digest", "read_lock", "write_lock"]
+__all__ = [
+    "Lock",
+    "Locked",
+    "Share",
+    "artefact_digest",
+    "read_lock",
+    "settings_digest",
+    "write_lock",
+]
 
 _MEND = "Give the file that `superneurons lock --out` wrote."
 _FILES = ("config.json", "classifier.safetensors")
@@ -152,6 +161,17 @@ def artefact_digest(directory: Path) -> str:
     return digest.hexdigest()
 
 
+def settings_digest(settings: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of an image processor's settings, in whatever order they are.
+
+    Examples
+    --------
+    >>> settings_digest({"a": 1, "b": 2}) == settings_digest({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
 def read_lock(path: str | Path) -> Lock:
     """Read a lock and check all that it says.
 
@@ -181,6 +201,30 @@ def _locked(found: Mapping[str, Any]) -> Locked:
     plain["labels"] = tuple(found["labels"])
     plain["reference"] = {name: tuple(counts) for name, counts in found["reference"].items()}
     return Locked(**plain)
+
+
+def locked_there(path: Path, name: str, *, overwrite: bool = False) -> dict[str, Locked]:
+    """Return what a lock holds that a classifier is to be written to; nothing where there is none.
+
+    Raises
+    ------
+    ArtefactError
+        As :func:`read_lock` does.
+    OutputError
+        When it holds that classifier and may not be overwritten, or the place cannot be written:
+        better said before anything is measured.
+    """
+    known = dict(read_lock(path).classifiers) if path.exists() else {}
+    if name in known and not overwrite:
+        raise OutputError(
+            f"{str(path)!r} says already what {name!r} is worth.",
+            where=str(path),
+            mend="Choose another file, or allow overwriting (--overwrite).",
+        )
+    trial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    write_atomically(trial, b"")
+    trial.unlink()
+    return known
 
 
 def write_lock(lock: Lock, path: str | Path) -> None:

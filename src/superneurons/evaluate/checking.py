@@ -1,0 +1,219 @@
+"""Whether a classifier is still what a lock says of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from superneurons.activations.capture import Progress
+from superneurons.errors import DataError, MismatchError
+from superneurons.evaluate.locking import measure
+from superneurons.evaluate.shares import changed
+from superneurons.shortcut.artefact import read_config
+from superneurons.shortcut.belonging import CommitWarning
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.lock import Locked, Share, artefact_digest, settings_digest
+from superneurons.task.record import Record
+from superneurons.vlm.model import VLM
+
+__all__ = ["Checked", "Finding", "Now", "check_locked"]
+
+_MEASURED = ("accuracy", "answered_accuracy", "escalated")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is no longer as it was locked.
+
+    Parameters
+    ----------
+    what
+        ``artefact``, ``base_model.revision``, ``base_model.fingerprint``, ``base_model.dtype``,
+        ``base_model.processor``, ``prompt``, ``labels``, ``accuracy``, ``answered_accuracy`` or
+        ``escalated``; others where a model can't be used at all.
+    told
+        How it was, and how it is now.
+    """
+
+    what: str
+    told: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.told}"
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """A share as it is now.
+
+    Parameters
+    ----------
+    locked, found
+        Then and now.
+    p_value
+        How likely two shares this far apart are if nothing changed.
+    """
+
+    locked: Share
+    found: Share
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found.
+
+    Parameters
+    ----------
+    findings
+        All that drifted; none where everything is as it was locked.
+    shares
+        By name; empty where the model isn't the one locked, so that nothing was measured.
+    level
+        How often a check reports a share of an unchanged classifier, at most.
+    versions
+        Packages of another version than locked, which is no drift by itself: each then and now.
+    """
+
+    findings: tuple[Finding, ...]
+    shares: Mapping[str, Now]
+    level: float
+    versions: Mapping[str, tuple[str, str]]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing drifted."""
+        return not self.findings
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same as JSON values."""
+        return {
+            "holds": self.holds,
+            "level": self.level,
+            "findings": [asdict(finding) for finding in self.findings],
+            "shares": {
+                name: {
+                    "locked": asdict(now.locked) | {"value": now.locked.value},
+                    "found": asdict(now.found) | {"value": now.found.value},
+                    "p_value": now.p_value,
+                }
+                for name, now in self.shares.items()
+            },
+            "versions": {name: list(both) for name, both in self.versions.items()},
+        }
+
+
+def check_locked(
+    locked: Locked,
+    directory: Path,
+    records: Sequence[Record],
+    *,
+    level: float = 0.01,
+    model: VLM | str | None = None,
+    progress: Progress | None = None,
+    **params: Any,
+) -> Checked:
+    """Compare a classifier with what a lock says of it, and measure it again.
+
+    Identity is compared exactly. Shares are tested by Fisher's exact test, two-sided, on the
+    independent records behind them, each at a third of the level (Bonferroni), so that an unchanged
+    classifier on other records of the same kind is reported in at most ``level`` of all checks. On
+    the very records of the lock it is rarer still: the test doesn't know that they are the same.
+
+    Parameters
+    ----------
+    locked
+        From :meth:`~superneurons.shortcut.lock.Lock.locked`.
+    directory
+        The classifier's.
+    records
+        Labelled ones, of the kind that it was locked on.
+    level
+        Above 0 and below 1.
+    model
+        The base model, if it is elsewhere now.
+    progress
+        Told how far the answers are.
+    params
+        As for ``SuperNeuronClassifier.from_pretrained``.
+
+    Raises
+    ------
+    ArtefactError
+        When the classifier can't be read.
+    DataError
+        A level out of range; records that can't be measured on.
+    ModelError
+        When the model can't be opened.
+    """
+    if not 0 < level < 1:
+        raise DataError(f"The level is {level}.", where="level", mend="Give a share such as 0.01.")
+    findings = list(_identity(locked, directory))
+    moved = {
+        name: (then, now)
+        for name, then in locked.versions.items()
+        if (now := _installed(name)) != then
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CommitWarning)  # it becomes a finding
+            classifier = SuperNeuronClassifier.from_pretrained(directory, model, **params)
+    except MismatchError as error:
+        known = {finding.what for finding in findings}
+        findings += [Finding(p.where, p.what) for p in error.problems if p.where not in known]
+        return Checked(tuple(findings), {}, level, moved)
+    commit, here = locked.base_model["revision"], classifier.vlm.revision
+    if commit != here:
+        findings.append(Finding("base_model.revision", f"locked at {commit}, now {here}"))
+    found = measure(classifier, records, progress).shares(locked.threshold)
+    shares = {
+        name: Now(getattr(locked, name), share, changed(getattr(locked, name), share))
+        for name, share in zip(_MEASURED, found, strict=True)
+    }
+    findings += _drifted(shares, level / len(_MEASURED))
+    return Checked(tuple(findings), shares, level, moved)
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _identity(locked: Locked, directory: Path) -> Iterator[Finding]:
+    """What the artefact itself tells, before any model is opened."""
+    config, digest = read_config(directory), artefact_digest(directory)
+    base = config["base_model"]
+    pairs = (
+        ("artefact", locked.artefact, digest),
+        ("base_model.dtype", locked.base_model["dtype"], base["dtype"]),
+        ("base_model.fingerprint", locked.base_model["fingerprint"], base["fingerprint"]),
+        ("base_model.processor", locked.base_model["processor"],
+         settings_digest(base["processor"])),
+        ("prompt", locked.prompt, config["prompt"]["sha256"]),
+        ("labels", list(locked.labels), config["labels"]),
+    )  # fmt: skip
+    for what, then, now in pairs:
+        if then != now:
+            yield Finding(what, f"locked with {_short(then)}, now {_short(now)}")
+
+
+def _short(value: Any) -> str:
+    return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else str(value)
+
+
+def _drifted(shares: Mapping[str, Now], level: float) -> Iterator[Finding]:
+    for name, now in shares.items():
+        if now.p_value < level:
+            low, high = now.locked.interval
+            yield Finding(
+                name,
+                f"locked at {now.locked.value:.1%} ({low:.1%} to {high:.1%}, "
+                f"{now.locked.n} records), now {now.found.value:.1%} of {now.found.n} "
+                f"(p = {now.p_value:.2g})",
+            )
