@@ -110,7 +110,7 @@ def test_another_model_is_refused(run: Runner, kept: Path, tmp_path: Path) -> No
         (("dark", "--position", "somewhere"), "positions: somewhere"),
         (("dark", "--n-probe", 1, "--row", "x"), "row: 'x' is none of"),
         (("--again", "/nowhere/file"), "There is no reproduction"),
-        (("dark", "--again", "/nowhere/file", "--seed", 1), "seed: is decided by the file"),
+        (("dark", "--again", "/nowhere/file", "--seed", 1), "--seed: is decided by the file"),
     ],
 )
 def test_what_makes_no_sense_is_said_before_a_model_is_opened(

@@ -204,7 +204,13 @@ def _again(
 
 
 def _refuse_others(given: Mapping[str, Any]) -> None:
-    problems = [Problem(name, "is decided by the file") for name in given if name not in _BESIDE]
+    problems = [
+        Problem(
+            "TASK" if name == "task" else f"--{name.replace('_', '-')}", "is decided by the file"
+        )
+        for name in given
+        if name not in _BESIDE
+    ]
     if problems:
         raise DataError(
             "--again runs what the file says.",
