@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from superneurons.errors import DataError, Problem, SuperNeuronsError
-from superneurons.serve import chat, classify, health, models, systemone
+from superneurons.serve import chat, classify, health, models, page, systemone
 from superneurons.serve.admission import Admission, Shedding
 from superneurons.serve.describing import describe
 from superneurons.serve.doors import Doors
@@ -20,6 +20,7 @@ from superneurons.serve.errors import error_response
 from superneurons.serve.fetch import Fetcher
 from superneurons.serve.guard import Guard
 from superneurons.serve.jobs import Engine
+from superneurons.serve.metrics import Numbers
 from superneurons.serve.service import Observer, Service
 
 __all__ = ["create_app"]
@@ -30,7 +31,7 @@ def create_app(
     doors: Doors | None = None,
     *,
     observers: Sequence[Observer] = (),
-    sources: Mapping[str, Callable[[], Mapping[str, float]]] | None = None,
+    sources: Mapping[str, Numbers] | None = None,
     fetcher: Fetcher | None = None,
     promised: float | None = None,
 ) -> FastAPI:
@@ -75,7 +76,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.service = service
-    for door in (systemone, classify, chat, models, health):
+    for door in (systemone, classify, chat, models, health, page):
         app.include_router(door.router(service))
     for kind in (SuperNeuronsError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _refuse)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from superneurons.serve.figures import Figure
 from superneurons.serve.jobs import Answer
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "Numbers"]
+
+Numbers: TypeAlias = Callable[[], Mapping[str, float] | Sequence[Figure]]
+"""Gives numbers by name, or with labels, at the moment it is called."""
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -27,7 +32,7 @@ class Metrics:
         By prefix: what gives numbers by name, such as the engine's ``state``.
     """
 
-    def __init__(self, sources: Mapping[str, Callable[[], Mapping[str, float]]]) -> None:
+    def __init__(self, sources: Mapping[str, Numbers]) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "superneurons_requests",
@@ -67,11 +72,26 @@ class Metrics:
 class _Numbers(Collector):
     """Reads others' numbers at the moment they are asked for."""
 
-    def __init__(self, sources: Mapping[str, Callable[[], Mapping[str, float]]]) -> None:
+    def __init__(self, sources: Mapping[str, Numbers]) -> None:
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
         for prefix, numbers in self._sources.items():
-            for name, value in numbers().items():
-                known = re.sub(r"\W", "_", f"superneurons_{prefix}_{name}", flags=re.ASCII)
-                yield GaugeMetricFamily(known, f"{name} of the {prefix}.", value=value)
+            families: dict[str, GaugeMetricFamily] = {}
+            for figure in _figures(numbers()):
+                if figure.name not in families:
+                    known = re.sub(
+                        r"\W", "_", f"superneurons_{prefix}_{figure.name}", flags=re.ASCII
+                    )
+                    about = f"{figure.name} of the {prefix}."
+                    families[figure.name] = GaugeMetricFamily(
+                        known, about, labels=list(figure.labels)
+                    )
+                families[figure.name].add_metric(list(figure.labels.values()), figure.value)
+            yield from families.values()
+
+
+def _figures(found: Mapping[str, float] | Sequence[Figure]) -> Sequence[Figure]:
+    if isinstance(found, Mapping):
+        return [Figure(name, value) for name, value in found.items()]
+    return found

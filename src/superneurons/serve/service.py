@@ -19,7 +19,7 @@ from superneurons.serve.errors import refused
 from superneurons.serve.fetch import Fetcher
 from superneurons.serve.jobs import Answer, Engine, Job
 from superneurons.serve.limits import Budget, read_body
-from superneurons.serve.metrics import Metrics
+from superneurons.serve.metrics import Metrics, Numbers
 from superneurons.serve.reader import Reader
 from superneurons.serve.routing import Routing
 
@@ -55,7 +55,7 @@ class Service:
         doors: Doors,
         *,
         observers: Sequence[Observer] = (),
-        sources: Mapping[str, Callable[[], Mapping[str, float]]] | None = None,
+        sources: Mapping[str, Numbers] | None = None,
         fetcher: Fetcher | None = None,
     ) -> None:
         self.engine, self.doors = engine, doors
