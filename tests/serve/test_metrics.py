@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from serve.asking import asking, chatted, systemone
 from serve.engines import ShadeEngine
+from superneurons.serve.figures import Figure
 from superneurons.serve.jobs import Answer
 from superneurons.serve.metrics import Metrics
 
@@ -41,3 +42,12 @@ def test_two_services_in_a_process_count_apart() -> None:
     key = 'superneurons_answers_total{classifier="bright",depth="deeper"}'
     assert lines(one.text().decode())[key] == 1
     assert key not in other.text().decode()
+
+
+def test_numbers_with_labels_are_one_family() -> None:
+    found = [Figure("psi", 0.5, {"classifier": 'a"b', "of": "label"}),
+             Figure("psi", 0.25, {"classifier": "b", "of": "label"})]  # fmt: skip
+    text = Metrics({"drift": lambda: found}).text().decode()
+    assert text.count("# TYPE superneurons_drift_psi gauge") == 1
+    assert lines(text)['superneurons_drift_psi{classifier="a\\"b",of="label"}'] == 0.5
+    assert lines(text)['superneurons_drift_psi{classifier="b",of="label"}'] == 0.25
