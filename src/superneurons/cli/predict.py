@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from superneurons.cli import engine as engine_options
 from superneurons.cli import options
 from superneurons.cli.data import check_asked, read
 from superneurons.cli.output import print_json, quiet
@@ -42,12 +43,19 @@ def predict(
     batch_size: options.BatchSize = 8,
     device: options.Device = "auto",
     trust_remote_code: options.Trust = False,
+    out: engine_options.AnswersOut = None,
+    engine: engine_options.Engine = "local",
+    actors: engine_options.ActorCount = 1,
+    gpus_per_actor: engine_options.GpusPerActor = None,
+    ray_address: engine_options.RayAddress = None,
+    block_rows: engine_options.RowsPerBlock = 256,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
     """Answer pictures: one JSON line each, in the order of the input.
 
     With several classifiers, one line per picture and classifier, which it names; each asks the
-    question it was fitted on, and the milliseconds are those of all of them together.
+    question it was fitted on, and the milliseconds are those of all of them together. With --out,
+    answers go to Parquet files, in this process or on a Ray cluster.
     """
     quiet()
     named = pictures or []
@@ -56,6 +64,14 @@ def predict(
     opening = {
         "device": device, "trust_remote_code": trust_remote_code, "preparation": preparation,
     }  # fmt: skip
+    if out is not None or engine == "ray":
+        engine_options.answer_into(
+            out, classifiers, asked, data,
+            engine_options.actors_of(engine, actors, gpus_per_actor, ray_address, device),
+            model=model, question=question, rows_per_block=block_rows, as_json=as_json,
+            opening=opening | {"batch_size": batch_size} | _accelerated(classifier, acceleration),
+        )  # fmt: skip
+        return
     if len(classifiers) > 1:
         rows = _together(
             classifiers, _source(data, asked), question, batch_size, model,
@@ -86,13 +102,8 @@ def _alone(
     from superneurons.shortcut.cascade_artefact import read_cascade_config
     from superneurons.shortcut.classifier import SuperNeuronClassifier
 
+    opening = opening | _accelerated(directory, acceleration)
     is_cascade = read_any(directory).get("kind") == "cascade"
-    if is_cascade and acceleration != "auto":
-        raise DataError(
-            f"A cascade runs stage by stage; it can't be run as {acceleration!r}.",
-            where="--acceleration",
-            mend="Leave it out, or fit a classifier with one exit.",
-        )
     config = read_cascade_config(directory) if is_cascade else read_config(directory)
     records = _records(source, question or config["question"])
     check_asked(records, config)
@@ -100,10 +111,23 @@ def _alone(
     if is_cascade:
         fitted = Cascade.from_pretrained(directory, model, **opening)
     else:
-        opening["acceleration"] = acceleration
         fitted = SuperNeuronClassifier.from_pretrained(directory, model, **opening)
     for answer in fitted.answers(records):
         yield answer.as_dict()
+
+
+def _accelerated(directory: Path, acceleration: Acceleration) -> dict[str, Any]:
+    from superneurons.shortcut.artefact import read_any
+
+    if read_any(directory).get("kind") != "cascade":
+        return {"acceleration": acceleration}
+    if acceleration != "auto":
+        raise DataError(
+            f"A cascade runs stage by stage; it can't be run as {acceleration!r}.",
+            where="--acceleration",
+            mend="Leave it out, or fit a classifier with one exit.",
+        )
+    return {}
 
 
 def _together(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
+from superneurons import errors
 from superneurons._extras import require
-from superneurons.errors import DataError, Problem
+from superneurons.errors import DataError, Problem, SuperNeuronsError
 
 __all__ = ["Actors", "on_ray"]
 
@@ -81,7 +84,7 @@ def on_ray(
     Returns
     -------
     iterator of dict
-        What the calls returned, as they are done.
+        What the calls returned, as they are done: JSON values.
 
     Raises
     ------
@@ -107,20 +110,51 @@ def on_ray(
         num_gpus=actors.gpus,
         num_cpus=actors.cpus,
     )
-    return iter(done.iter_rows())
+    return _told(done)
+
+
+def _told(done: Any) -> Iterator[dict[str, Any]]:
+    """What the workers returned; what one refused is raised here as it was there."""
+    for row in done.iter_rows():
+        if row["refused"]:
+            raise _rebuilt(json.loads(row["refused"]))
+        yield json.loads(row["done"])
 
 
 class _Worker:
-    """What Ray Data calls: a batch is one item."""
+    """What Ray Data calls: a batch is one item. Made at the first, where errors can be told."""
 
     def __init__(
         self, worker: Callable[..., Callable[[Any], dict[str, Any]]], given: tuple[Any, ...]
     ) -> None:
-        self._work = worker(*given)
+        self._made = lru_cache(maxsize=1)(partial(worker, *given))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        (item,) = batch["item"]
-        return {name: [value] for name, value in self._work(item).items()}
+        # Ray keeps only the text of an exception, and says it in a page of its own frames.
+        done, refused = "", ""
+        try:
+            (item,) = batch["item"]
+            done = json.dumps(self._made()(item))
+        except SuperNeuronsError as error:
+            refused = json.dumps(_described(error))
+        return {"done": [done], "refused": [refused]}
+
+
+def _described(error: SuperNeuronsError) -> dict[str, Any]:
+    return {
+        "kind": type(error).__name__,
+        "what": error.what,
+        "where": error.where,
+        "mend": error.mend,
+        "problems": [(problem.where, problem.what) for problem in error.problems],
+    }
+
+
+def _rebuilt(told: dict[str, Any]) -> SuperNeuronsError:
+    kind = getattr(errors, told.pop("kind"), SuperNeuronsError)
+    problems = [Problem(*problem) for problem in told.pop("problems")]
+    error: SuperNeuronsError = kind(told.pop("what"), problems=problems, **told)
+    return error
 
 
 def _refuse_too_much(there: dict[str, float], actors: Actors) -> None:

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from pictures import bright_records
+from scale.failing import Fails
+from scale.tables import answers_in, png, write_jsonl, write_parquet
+from scale.workers import Noted
+from superneurons.errors import DataError, MissingExtraError
+from superneurons.scale import answering
+from superneurons.scale.answering import answer_data
+from superneurons.scale.predictor import Predictor
+from superneurons.scale.ray_data import Actors, on_ray
+
+OPENING: dict[str, Any] = {"batch_size": 4, "device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"n": 0}, "actors"), ({"gpus": 1.5}, "gpus per actor"), ({"gpus": -1}, "gpus per actor"),
+     ({"cpus": -1}, "cpus per actor")],
+)  # fmt: skip
+def test_actors_that_cannot_be_are_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        Actors(**wrong)
+    assert Actors(n=3, gpus=0.5).gpus == 0.5
+    assert Actors(gpus=4).gpus == 4
+
+
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"superneurons\[ray\]"):
+        on_ray(Fails, (), [1], Actors())
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own: of deprecations, and files left open
+def test_on_a_local_cluster(fitted: Path, tmp_path: Path) -> None:
+    # One test, so that processes that share the tests out never start two clusters.
+    with cluster():
+        two_workers_answer_what_one_process_answers_though_one_is_killed(fitted, tmp_path)
+        rays_own_readers_go_with_the_predictor(fitted, tmp_path)
+        with pytest.raises(DataError, match=r"item 3: is not there"):
+            list(on_ray(Fails, (), [3], Actors()))
+        with pytest.raises(DataError, match=r"GPU: 0\.5 for each actor, but the cluster has 0"):
+            on_ray(Fails, (), [1], Actors(gpus=0.5))
+
+
+@contextmanager
+def cluster() -> Iterator[None]:
+    """Two CPUs of this machine, and a small store."""
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="ray") as short:  # sockets' names are limited
+        ray.init(
+            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False,
+            object_store_memory=80 * 1024 * 1024, logging_level=logging.ERROR,
+            configure_logging=False, _temp_dir=short,
+            runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parents[1])}},
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def two_workers_answer_what_one_process_answers_though_one_is_killed(
+    fitted: Path, tmp_path: Path
+) -> None:
+    data = str(write_jsonl(tmp_path / "data", bright_records(30, seed=1)))
+    (tmp_path / "data" / "005.png").write_bytes(b"broken")
+    options: dict[str, Any] = {"rows_per_block": 4, "opening": OPENING}
+    alone = answer_data(fitted, data, tmp_path / "alone", **options)
+    notes, killed = tmp_path / "notes", list[int]()
+    notes.mkdir()
+    killer = threading.Thread(target=kill_one, args=(notes, killed))
+    killer.start()
+    with patch.object(answering, "BlockWork", Noted):
+        done = answer_data(fitted, data, tmp_path / "ray", actors=Actors(n=2), **options)
+    killer.join()
+    assert len(killed) == 1
+    assert len({note.name.split("-")[1] for note in notes.iterdir()}) >= 2
+    assert (done.blocks, done.kept, done.rows, done.errors) == (8, 0, 30, 1)
+    assert done == alone
+    here, there = answers_in(tmp_path / "alone"), answers_in(tmp_path / "ray")
+    for a, b in zip(here, there, strict=True):
+        assert a | {"latency_ms": 0} == b | {"latency_ms": 0}
+
+
+def kill_one(notes: Path, killed: list[int]) -> None:
+    """Kill the process that begins the second block."""
+    for _ in range(6000):
+        begun = sorted(notes.iterdir(), key=lambda note: note.stat().st_mtime_ns)
+        if len(begun) > 1:
+            killed.append(int(begun[1].name.split("-")[1]))
+            os.kill(killed[0], signal.SIGKILL)
+            return
+        time.sleep(0.01)
+
+
+def rays_own_readers_go_with_the_predictor(fitted: Path, tmp_path: Path) -> None:
+    import ray.data
+
+    records = bright_records(12, seed=1)
+    write_parquet(tmp_path / "x.parquet", records)
+    rows = (
+        ray.data.read_parquet(str(tmp_path / "x.parquet"))
+        .map_batches(
+            Predictor,
+            fn_constructor_args=(str(fitted),),
+            fn_constructor_kwargs=OPENING,
+            batch_size=6,
+            compute=ray.data.ActorPoolStrategy(size=1),
+        )
+        .take_all()
+    )
+    wanted = Predictor(fitted, **OPENING)({"image": [png(record) for record in records]})
+    names = [record.id for record in records]
+    assert {row["id"]: row["label"] for row in rows} == dict(
+        zip(names, wanted["label"], strict=True)
+    )
