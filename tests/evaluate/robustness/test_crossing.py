@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from pictures import bright_records, murky
-from superneurons.errors import DataError
+from pictures import bright_records, choices, murky, shades
+from superneurons.errors import DataError, ModelError
+from superneurons.evaluate import rivals
+from superneurons.evaluate.rivals import base_task
 from superneurons.evaluate.robustness.crossing import Crossing, Domain, cross
 from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS
 from superneurons.evaluate.robustness.seed_scores import seed_scores
@@ -141,3 +143,41 @@ def test_one_domain_is_nothing_to_cross(llava: VLM, domains: list[Domain]) -> No
 def test_unknown_cells_are_refused(found: Crossing) -> None:
     with pytest.raises(DataError, match="no cell"):
         found.cell("nobody", "plain", "again")
+
+
+@pytest.mark.parametrize("make", [shades, choices])
+def test_any_number_of_answers_is_crossed(llava: VLM, make: Callable[..., list[Record]]) -> None:
+    parts = [(Domain(n, make(24, s), make(12, s + 1)), n) for n, s in (("a", 0), ("b", 2))]
+    found = cross(llava, "kind", parts)
+    assert found.ways == (MAJORITY, *BASE, *NEURONS)
+    assert found.setting["probing_records"] == [24, 24]
+    cell = found.cell(NEURONS[1], "a", "b")
+    clf = SuperNeuronClassifier(llava).fit(parts[0][0].probe)
+    test = parts[1][0].test
+    labels = () if test[0].options else ("dark", "grey", "pale")
+    expected = seed_scores(test, [clf.predict(test).tolist()], labels=labels)
+    assert cell.scores == expected
+
+
+def test_logits_are_calibrated_on_the_domain_that_is_fitted_on(
+    found: Crossing, llava: VLM, domains: list[Domain]
+) -> None:
+    task = base_task(llava, domains[0].probe, ("no", "yes"))
+    probe, test = domains[2].probe, domains[0].test
+    given = task.calibrated(probe, task.logits(llava, probe), test, task.logits(llava, test))
+    expected = seed_scores(test, [given, given], labels=("no", "yes"))
+    assert found.cell(BASE[1], "turned", "plain").scores == expected
+
+
+def test_why_there_are_no_logits_is_said(
+    llava: VLM, domains: list[Domain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> None:
+        raise ModelError("Alike.", mend="Other words.")
+
+    monkeypatch.setattr(rivals, "label_words", none)
+    found = cross(llava, "kind", [(domain, domain.name) for domain in domains[:2]])
+    assert found.ways == (MAJORITY, *NEURONS)
+    assert "Alike" in found.note
+    assert any("Alike" in note for note in found.tables()[-1].notes)
+    assert found.as_dict()["note"] == found.note

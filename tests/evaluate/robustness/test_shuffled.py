@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pictures import bright_records, choices
+from pictures import bright_records, choices, shades
 from superneurons.errors import DataError
 from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS
 from superneurons.evaluate.robustness.seed_scores import spread_interval
@@ -16,6 +16,7 @@ from superneurons.evaluate.robustness.shuffled import (
     Shuffled,
     study_shuffled,
 )
+from superneurons.evaluate.robustness.shuffles import deal
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
@@ -91,6 +92,7 @@ def test_only_what_takes_either_side_alike_has_to_fall(found: Shuffled) -> None:
     assert {r.way for r in found.rows if r.must} == {NEURONS[1]}
     raw = [row(found, name, BASE[0]) for name in ("as they are", "pictures shuffled at fit")]
     assert raw[0].scores.balanced_accuracy == raw[1].scores.balanced_accuracy
+    assert raw[0].interval == raw[1].interval  # that over test records: no shuffle changes it
 
 
 def test_what_leaks_is_said(found: Shuffled) -> None:
@@ -153,3 +155,26 @@ def test_one_shuffle_is_too_few(llava: VLM, questions_run: list[Record]) -> None
     with pytest.raises(DataError, match="share a picture"):
         study_shuffled(llava, PROBE, PROBE)
     assert not questions_run
+
+
+def test_chance_is_that_of_as_many_answers(llava: VLM) -> None:
+    found = study_shuffled(llava, shades(36), shades(24, seed=1), seeds=(0, 1))
+    assert found.chance == pytest.approx(1 / 3)
+    assert row(found, "as they are").scores.balanced_accuracy > 0.6
+    assert not row(found, "as they are").at_chance
+    assert row(found, "as they are", MAJORITY).at_chance
+    assert "chance 33.3%" in found.tables()[0].title
+
+
+def test_shuffled_test_records_are_scored_by_their_own_labels(llava: VLM) -> None:
+    """The pictures of others, and the label that the record had: right as often as chance has it."""
+    probe, test = bright_records(32), bright_records(20, seed=1)
+    found = study_shuffled(llava, probe, test, seeds=(4, 5))
+    assert row(found, "as they are").scores.balanced_accuracy == 1
+    truth = np.array([record.label for record in test])
+    expected = []
+    for seed in (4, 5):
+        donors = deal(test, seed=seed)
+        expected.append(np.mean(truth[donors] == truth))  # both labels are equally frequent
+    by_seed = row(found, "pictures shuffled at test").scores.by_seed
+    assert by_seed == pytest.approx(tuple(expected))

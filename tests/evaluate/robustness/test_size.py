@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from pictures import bright_records, murky, shades
+from pictures import bright_records, choices, murky, shades
 from superneurons.errors import DataError
 from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS
-from superneurons.evaluate.robustness.size import SizeCurve, SizePoint, study_size
+from superneurons.evaluate.robustness.seed_scores import seed_scores
+from superneurons.evaluate.robustness.size import SizeCurve, SizePoint, stays, study_size
 from superneurons.evaluate.robustness.subsets import nested_subsets
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
@@ -124,3 +125,23 @@ def test_sizes_and_seeds_are_needed(
 def test_records_in_both_are_refused(llava: VLM) -> None:
     with pytest.raises(DataError, match="share a picture"):
         study_size(llava, PROBE, PROBE[:4], sizes=(10,))
+
+
+def test_options_of_their_own_are_fitted_in_small_numbers_too(llava: VLM) -> None:
+    probe, test = choices(36), choices(18, seed=1)
+    found = study_size(llava, probe, test, sizes=(18, 36), seeds=(0,))
+    clf = SuperNeuronClassifier(llava).fit(probe)
+    expected = seed_scores(test, [clf.predict(test).tolist()], labels=())
+    assert point(found, 36).scores == expected
+    assert point(found, 18).scores is not None
+
+
+@pytest.mark.parametrize(("holds", "first"), [
+    ({10: True, 20: True}, 10),
+    ({10: True, 20: False, 30: True}, 30),
+    ({10: True, 20: False}, None),
+    ({}, None),
+])  # fmt: skip
+def test_it_has_to_stay_above(holds: dict[int, bool], first: int | None) -> None:
+    """What is above once and then below again has not passed the base model."""
+    assert stays(holds) == first

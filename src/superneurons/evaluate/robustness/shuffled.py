@@ -60,7 +60,7 @@ class Condition:
         Mean over the shuffles, with the interval over test records.
     interval
         95 % interval over what was shuffled: Student's t of the shuffles' balanced accuracies.
-        Where nothing was shuffled, that over test records.
+        Where no shuffle changes an answer, that over test records.
     at_chance
         Whether chance is in ``interval``.
     must
@@ -296,7 +296,8 @@ def _rows(found: Gathered, given: _Given) -> list[Condition]:
                 continue
             # Shuffled or not, the test records keep label and group, which is all that counts here.
             scores = seed_scores(test, answers, labels=found.labels)
-            still = name == "as they are"
+            # Raw logits don't learn: shuffled at fit, all that is left to vary is the test records.
+            still = len(answers) == 1 or all(given == answers[0] for given in answers)
             interval = (
                 scores.balanced_accuracy_interval if still else spread_interval(scores.by_seed)
             )

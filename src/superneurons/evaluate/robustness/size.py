@@ -33,7 +33,7 @@ from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 from superneurons.vlm.prompt import Prompt
 
-__all__ = ["SIZES", "Lead", "SizeCurve", "SizePoint", "study_size"]
+__all__ = ["SIZES", "Lead", "SizeCurve", "SizePoint", "stays", "study_size"]
 
 SIZES = (10, 30, 100, 300, 1000, 3000, 5000)
 """Probing-set sizes; arXiv 2603.10781, figure 5, has 10, 100, 500, 1,000, 3,000 and 5,000."""
@@ -291,11 +291,17 @@ def _lead(found: Gathered, given: _Given, way: str, rival: str, sizes: Sequence[
             )
     above = {n: d.difference > 0 for n, d in differences.items()}
     clearly = {n: d.interval[0] > 0 for n, d in differences.items()}
-    return Lead(way, rival, _stays(above), _stays(clearly), differences)
+    return Lead(way, rival, stays(above), stays(clearly), differences)
 
 
-def _stays(holds: Mapping[int, bool]) -> int | None:
-    """The smallest size from which on it holds at every larger one, too."""
+def stays(holds: Mapping[int, bool]) -> int | None:
+    """Return the smallest size from which on it holds, at every larger one too.
+
+    Examples
+    --------
+    >>> stays({10: True, 30: False, 100: True, 300: True})
+    100
+    """
     first = None
     for n in sorted(holds, reverse=True):
         if not holds[n]:
