@@ -158,3 +158,31 @@ def test_other_machines_are_let_in_only_with_a_word_of_warning(
     assert "anybody" not in done.err
     assert served[1].state.service.doors.token == "t"
     assert [app.state.service.routing.asks_base for app in served] == [False, True]
+
+
+def test_answers_are_logged_and_watched_where_that_is_wanted(
+    run: Callable[..., Any], saved: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from starlette.testclient import TestClient
+
+    from superneurons.serve import opening
+    from superneurons.task.read import read_records
+
+    metrics: list[str] = []
+
+    def served_here(app: Any, *_: Any, **__: Any) -> bool:
+        with TestClient(app, "http://127.0.0.1") as client:
+            for record in bright_records(3):
+                body = systemone(png(record), model=None)
+                assert client.post("/v1/systemone", json=body).status_code == 200
+            metrics.append(client.get("/metrics").text)
+        return True
+
+    monkeypatch.setattr(opening, "serve", served_here)
+    log = tmp_path / "answers.jsonl"
+    done = run("serve", saved, "--port", 0, "--log", log, "--log-pictures")
+    assert done.code == 0
+    assert len(read_records(log, require_labels=False)) == 3
+    assert "superneurons_log_written" in metrics[0]
+    assert 'superneurons_drift_seen{bin="no",classifier="clf",of="label"}' in metrics[0]
+    assert len(log.read_text().splitlines()) == 3

@@ -23,6 +23,8 @@ def serve(
     base: own.Base = None,
     threshold: own.Thresholds = None,
     lock: own.Lock = None,
+    log: own.Log = None,
+    log_pictures: own.LogPictures = False,
     remote: own.Remote = None,
     remote_model: own.RemoteModel = "default",
     max_batch: own.MaxBatch = 16,
@@ -64,7 +66,8 @@ def serve(
     )  # fmt: skip
     run(
         classifiers, settings, doors, address=(host, port), grace=grace_s,
-        remote=remote, remote_model=remote_model, lock=lock, say=_say,
+        remote=remote, remote_model=remote_model, lock=lock, log=log,
+        log_pictures=log_pictures, say=_say,
         opening={
             "model": model, "acceleration": acceleration, "preparation": preparation,
             "device": device, "trust_remote_code": trust_remote_code,

@@ -9,8 +9,8 @@ import typer
 
 __all__ = [
     "AllowHost", "Base", "Cache", "Classifiers", "Deadline", "Elsewhere", "Fetch", "Grace", "Host",
-    "Lock", "MaxBatch", "MaxBody", "MaxPixels", "MaxWait", "Port", "Queue", "Remote",
-    "RemoteModel", "Thresholds", "TokenFile", "Window",
+    "Lock", "Log", "LogPictures", "MaxBatch", "MaxBody", "MaxPixels", "MaxWait", "Port", "Queue",
+    "Remote", "RemoteModel", "Thresholds", "TokenFile", "Window",
 ]  # fmt: skip
 
 Classifiers: TypeAlias = Annotated[
@@ -53,6 +53,13 @@ Thresholds: TypeAlias = Annotated[
 Lock: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="What `superneurons lock` wrote: thresholds of those without --threshold."),
+]
+Log: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Write every answer to this file, as JSON Lines for labelling again."),
+]
+LogPictures: TypeAlias = Annotated[
+    bool, typer.Option("--log-pictures", help="With --log: keep the pictures beside it, too.")
 ]
 Remote: TypeAlias = Annotated[
     str | None,

@@ -13,10 +13,14 @@ from typing import Any
 from superneurons.errors import MismatchError, Problem, ServiceError
 from superneurons.serve.app import create_app
 from superneurons.serve.doors import Doors, is_loopback
+from superneurons.serve.drift import Drift
 from superneurons.serve.engine import ModelEngine
 from superneurons.serve.loading import load_served
+from superneurons.serve.log import AnswerLog, LogSettings
+from superneurons.serve.metrics import Numbers
 from superneurons.serve.remote_client import RemoteClient
 from superneurons.serve.running import bind, serve
+from superneurons.serve.service import Observer
 from superneurons.serve.settings import EngineSettings
 from superneurons.shortcut.lock import Lock, artefact_digest, read_lock
 
@@ -39,6 +43,8 @@ def run(
     remote: str | None = None,
     remote_model: str = "default",
     lock: Path | None = None,
+    log: Path | None = None,
+    log_pictures: bool = False,
     say: Callable[[str], None] = lambda _told: None,
 ) -> None:
     """Open classifiers, serve them, and return when told to end.
@@ -59,13 +65,15 @@ def run(
         Another service that is asked last, and for which model.
     lock
         What ``superneurons lock`` wrote: its thresholds count where ``settings`` have none.
+    log, log_pictures
+        File to which every answer is written, and whether the pictures are kept beside it.
     say
         Is told the address once it takes requests, and in the end what it has answered.
 
     Raises
     ------
     OutputError
-        When the port can't be had: before any model is opened.
+        When the port can't be had, before any model is opened; when the log can't be written.
     ArtefactError, DataError, MismatchError, ModelError
         When the lock or the classifiers can't be opened: before anybody is let in.
     ServiceError
@@ -78,25 +86,33 @@ def run(
     client = None
     if remote is not None:
         client = RemoteClient(remote, remote_model, token=os.environ.get(REMOTE_TOKEN))
-    if lock is not None:
-        settings = locked(settings, read_lock(lock), directories)
+    held = Lock({}) if lock is None else read_lock(lock)
+    settings = locked(settings, held, directories)
     with bind(*address) as port:
         engine = ModelEngine(
             load_served(directories, settings, **(opening or {})), settings, remote=client
         )
         if client is not None:
             client.classifiers = dict(engine.classifiers)
+        watching = _Watching(engine, held, log, pictures=log_pictures)
         # What is open stays: to look through all of it for garbage would stop everything for long.
         gc.collect()
         gc.freeze()
         names = ", ".join(engine.classifiers)
         drained = serve(
-            create_app(engine, doors, promised=settings.max_wait),
+            create_app(
+                engine,
+                doors,
+                promised=settings.max_wait,
+                observers=watching.observers,
+                sources=watching.sources,
+            ),
             engine,
             port,
             grace=grace,
             started=lambda where: say(f"{names} on {where}"),
         )
+        watching.close()
         if client is not None:
             client.close()
     counts = engine.state()
@@ -106,6 +122,27 @@ def run(
             f"Not all accepted requests were answered within {grace:g} s.",
             mend="Give more with --grace-s.",
         )
+
+
+class _Watching:
+    """What looks at answers as they go: their drift from a lock, and a log."""
+
+    def __init__(
+        self, engine: ModelEngine, lock: Lock, log: Path | None, *, pictures: bool
+    ) -> None:
+        fitted = engine.classifiers
+        drift = Drift(fitted, lock.classifiers)
+        self.observers: list[Observer] = [drift]
+        self.sources: dict[str, Numbers] = {"drift": drift.metrics}
+        self._log = None
+        if log is not None:
+            self._log = AnswerLog(log, fitted, LogSettings(pictures=pictures))
+            self.observers.append(self._log)
+            self.sources["log"] = self._log.metrics
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
 
 
 def locked(settings: EngineSettings, lock: Lock, directories: Sequence[Path]) -> EngineSettings:
