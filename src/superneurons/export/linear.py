@@ -57,7 +57,7 @@ class LinearHead:
         Examples
         --------
         >>> head = LinearHead(np.array([[-1.0, 0.0], [1.0, 0.0]]), np.array([-3.0, 3.0]))
-        >>> head.absorbed().tolist()
+        >>> head.absorbed().round(6).tolist()
         [3.0, 0.0]
         """
         centred = self.weight - self.weight.mean(axis=0)
