@@ -11,7 +11,7 @@ from typing import Any
 
 from superneurons.activations.capture import Progress
 from superneurons.errors import DataError, MismatchError
-from superneurons.evaluate.locking import measure
+from superneurons.evaluate.locking import Measured, measure
 from superneurons.evaluate.shares import changed
 from superneurons.shortcut.artefact import read_config
 from superneurons.shortcut.belonging import CommitWarning
@@ -153,11 +153,7 @@ def check_locked(
     if not 0 < level < 1:
         raise DataError(f"The level is {level}.", where="level", mend="Give a share such as 0.01.")
     findings = list(_identity(locked, directory))
-    moved = {
-        name: (then, now)
-        for name, then in locked.versions.items()
-        if (now := _installed(name)) != then
-    }
+    moved = _moved(locked)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CommitWarning)  # it becomes a finding
@@ -166,16 +162,28 @@ def check_locked(
         known = {finding.what for finding in findings}
         findings += [Finding(p.where, p.what) for p in error.problems if p.where not in known]
         return Checked(tuple(findings), {}, level, moved)
-    commit, here = locked.base_model["revision"], classifier.vlm.revision
-    if commit != here:
-        findings.append(Finding("base_model.revision", f"locked at {commit}, now {here}"))
-    found = measure(classifier, records, progress).shares(locked.threshold)
-    shares = {
-        name: Now(getattr(locked, name), share, changed(getattr(locked, name), share))
-        for name, share in zip(_MEASURED, found, strict=True)
-    }
+    findings += _commit(locked, classifier.vlm)
+    shares = _shares(locked, measure(classifier, records, progress))
     findings += _drifted(shares, level / len(_MEASURED))
     return Checked(tuple(findings), shares, level, moved)
+
+
+def _moved(locked: Locked) -> dict[str, tuple[str, str]]:
+    found = {name: (then, _installed(name)) for name, then in locked.versions.items()}
+    return {name: both for name, both in found.items() if both[0] != both[1]}
+
+
+def _commit(locked: Locked, vlm: VLM) -> Iterator[Finding]:
+    then = locked.base_model["revision"]
+    if then != vlm.revision:
+        yield Finding("base_model.revision", f"locked at {then}, now {vlm.revision}")
+
+
+def _shares(locked: Locked, found: Measured) -> dict[str, Now]:
+    return {
+        name: Now(getattr(locked, name), share, changed(getattr(locked, name), share))
+        for name, share in zip(_MEASURED, found.shares(locked.threshold), strict=True)
+    }
 
 
 def _installed(name: str) -> str:

@@ -54,8 +54,10 @@ async function open() {
     closed(error);
     return;
   }
+  at("wrong").textContent = "";
   at("door").hidden = true;
   at("columns").hidden = false;
+  at("programs").hidden = Boolean(token); // a link brings no token along
   const fitted = served.filter((one) => one.superneurons);
   const base = served.find((one) => !one.superneurons);
   const about = fitted.map((one) => one.superneurons.about.base_model).find(Boolean);
@@ -128,6 +130,8 @@ async function ask() {
   if (busy) return;
   at("wrong").textContent = "";
   try {
+    if (!served.length) await open();
+    if (!served.length) return;
     if (!picture) throw new Error("There is no picture: choose, drop or paste one.");
     const asked = question();
     waiting(true);
