@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from asking import prompts_asked
 from pictures import bright_records, murky, shades
 from superneurons.activations.capture import capture
 from superneurons.activations.site import TOKENS, Site
@@ -21,6 +22,7 @@ from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.probing import probing_set
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 PROBE, TEST = murky(40), bright_records(24, seed=1)
 TRUTH = np.array([record.label for record in TEST])
@@ -155,3 +157,26 @@ def test_two_answers_and_a_seed_are_needed(llava: VLM) -> None:
         study_depth(llava, shades(24), shades(12, seed=1))
     with pytest.raises(DataError, match="no seeds"):
         study_depth(llava, PROBE, TEST, seeds=())
+
+
+def test_layers_that_know_nothing_have_no_neurons_above_both(llava: VLM) -> None:
+    """Labels drawn by lot: what passes the 95th percentile does so by luck, and hardly."""
+    rng = np.random.default_rng(3)
+    probe, test = (
+        [replace(r, label=str(rng.choice(["no", "yes"]))) for r in bright_records(n, seed)]
+        for n, seed in ((60, 0), (20, 1))
+    )
+    found = study_depth(llava, probe, test, shuffles=100)
+    assert all(row.best < row.null + 0.1 for row in found.counts)
+    assert all((row.above_null > 0) == (row.best > row.null + 1e-9) for row in found.counts)
+    planted = study_depth(llava, bright_records(60), test, shuffles=20)
+    assert max(row.best - row.null for row in planted.counts) > 0.2
+
+
+def test_everything_is_asked_in_the_prompt_that_is_given(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt(order="question-first")
+    asked = prompts_asked(monkeypatch)
+    study_depth(llava, PROBE, TEST, shuffles=20, prompt=prompt, batch_size=5)
+    assert set(asked) == {prompt}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from asking import prompts_asked
 from pictures import bright_records, shades
 from superneurons.activations.capture import capture
 from superneurons.errors import DataError
@@ -16,6 +17,7 @@ from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.task.split import grouped_split
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 TASKS = {
     "bright": bright_records(48),
@@ -129,3 +131,34 @@ def test_two_tasks_are_needed(llava: VLM) -> None:
 def test_unknown_pairs_are_refused(found: Overlaps) -> None:
     with pytest.raises(DataError, match="no pair 'bright', 'dark'"):
         found.pair(KINDS[0], "bright", "dark")
+
+
+def test_no_task_gives_more_than_the_one_with_fewest(found: Overlaps, llava: VLM) -> None:
+    """The heaviest of each: as many as the smallest set has, of a task or of one of its halves."""
+    sizes = []
+    for records in TASKS.values():
+        halves = grouped_split(records, test_size=0.5, seed=0)
+        for part in (records, *([records[i] for i in half] for half in halves)):
+            sizes.append(len(SuperNeuronClassifier(llava).fit(part).neurons_))
+    assert found.equal[KINDS[3]] == min(8, *sizes)
+
+
+def test_chance_stays_within_the_layers_of_a_set(found: Overlaps, llava: VLM) -> None:
+    width = llava.shape("residual")[1]
+    for pair in found.pairs:
+        overlap = pair.overlap
+        assert 0 <= overlap.chance <= 1
+        assert 0 <= overlap.chance_95 <= 1
+        most = min(overlap.first, overlap.second)
+        assert overlap.chance <= most / max(overlap.first, overlap.second)
+        assert overlap.shared <= most <= width * llava.n_layers
+
+
+def test_everything_is_asked_in_the_prompt_that_is_given(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt(order="question-first")
+    asked = prompts_asked(monkeypatch)
+    tasks = {name: TASKS[name] for name in ("bright", "bright again")}
+    study_overlap(llava, tasks, most=3, prompt=prompt, batch_size=5)
+    assert set(asked) == {prompt}

@@ -167,7 +167,7 @@ def test_chance_is_that_of_as_many_answers(llava: VLM) -> None:
 
 
 def test_shuffled_test_records_are_scored_by_their_own_labels(llava: VLM) -> None:
-    """The pictures of others, and the label that the record had: right as often as chance has it."""
+    """Pictures of others, and the label that the record had: right as often as chance has it."""
     probe, test = bright_records(32), bright_records(20, seed=1)
     found = study_shuffled(llava, probe, test, seeds=(4, 5))
     assert row(found, "as they are").scores.balanced_accuracy == 1

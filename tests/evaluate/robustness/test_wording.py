@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from pictures import bright_records
+from asking import prompts_asked
+from pictures import bright_records, shades
 from superneurons.errors import DataError
 from superneurons.evaluate.robustness.crossing import Crossing
 from superneurons.evaluate.robustness.gathered import NEURONS
+from superneurons.evaluate.robustness.seed_scores import seed_scores
 from superneurons.evaluate.robustness.wording import study_wording
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 PROBE, TEST = bright_records(24), bright_records(12, seed=1)
 OWN = "Is it {what}?"
@@ -73,3 +76,42 @@ def test_records_in_both_are_refused_before_the_model_runs(
 def test_wordings_that_cannot_be_filled_are_refused(llava: VLM) -> None:
     with pytest.raises(DataError, match="unknown slots"):
         study_wording(llava, PROBE, TEST, ["{that}?"], own=OWN)
+
+
+def test_a_nonsense_word_is_the_same_for_all_records_of_a_picture(
+    llava: VLM, questions_run: list[Record]
+) -> None:
+    both = [
+        replace(record, group=f"{side}{i // 2}")
+        for side, part in (("p", PROBE), ("t", TEST))
+        for i, record in enumerate(part)
+    ]
+    found = study_wording(llava, both[:24], both[24:], ["Is it {word}?"], seeds=(7,))
+    asked: dict[str, set[str]] = {}
+    for record in questions_run:
+        if record.question != "Is it bright?":
+            asked.setdefault(str(record.group), set()).add(record.question)
+    assert len(asked) == 18
+    assert all(len(words) == 1 for words in asked.values())
+    assert len(set.union(*asked.values())) > 15
+    assert found.seeds == (7,)
+
+
+def test_three_answers_are_asked_in_other_words(llava: VLM) -> None:
+    found = study_wording(llava, shades(24), shades(12, seed=1), ["What shade?"])
+    cell = found.cell(NEURONS[1], "B", "B")
+    clf = SuperNeuronClassifier(llava)
+    clf.fit([replace(record, question="What shade?") for record in shades(24)])
+    test = [replace(record, question="What shade?") for record in shades(12, seed=1)]
+    expected = seed_scores(test, [clf.predict(test).tolist()], labels=("dark", "grey", "pale"))
+    assert cell.scores == expected
+
+
+def test_everything_is_asked_in_the_prompt_that_is_given(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt(template="{pictures}Q: {question} A:")
+    asked = prompts_asked(monkeypatch)
+    found = study_wording(llava, PROBE, TEST, ["So?"], prompt=prompt, batch_size=5)
+    assert set(asked) == {prompt}
+    assert found.setting["prompt"] == "<image>Q: {question} A:"
