@@ -39,13 +39,13 @@ def test_late_answers_halve_what_is_let_in_at_most() -> None:
 def test_a_crowd_that_came_before_counts_once() -> None:
     clock = Clock()
     admission = Admission(0.1, clock)
-    early = [admission.enter() for _ in range(20)]
+    early = [admission.enter() for _ in range(16)]
     clock.now += 1
     admission.leave(early.pop(), answered=True)
     lowered = admission.limit
     for moment in early:
         admission.leave(moment, answered=True)
-    assert admission.limit == lowered < 20
+    assert admission.limit == lowered < 16
 
 
 def test_it_follows_what_can_be_answered_in_time() -> None:
@@ -87,11 +87,23 @@ def test_what_is_let_in_grows_again_but_only_when_it_is_needed() -> None:
     assert admission.limit == grown
 
 
+def test_it_grows_fast_until_the_first_late_answer_and_slowly_from_then_on() -> None:
+    clock = Clock()
+    admission = Admission(0.1, clock)
+    first = admission.limit
+    answered_in(admission, clock, 0.01, n=int(first))
+    assert admission.limit > 1.3 * first
+    answered_in(admission, clock, 1.0, n=int(admission.limit))
+    lowered = admission.limit
+    answered_in(admission, clock, 0.01, n=int(lowered))
+    assert lowered < admission.limit <= lowered + 1
+
+
 def test_refusals_say_when_to_come_again_and_count_nothing() -> None:
     clock = Clock()
     admission = Admission(0.5, clock)
     inside = [admission.enter() for _ in range(int(admission.limit))]
-    with pytest.raises(BusyError, match="64 requests are under way") as caught:
+    with pytest.raises(BusyError, match="16 requests are under way") as caught:
         admission.enter()
     assert caught.value.retry_after == 0.5
     limit = admission.limit
@@ -99,7 +111,7 @@ def test_refusals_say_when_to_come_again_and_count_nothing() -> None:
     for moment in inside:
         admission.leave(moment, answered=False)
     assert admission.limit == limit
-    assert admission.state() == {"limit": 64, "under_way": 0, "refused": 1}
+    assert admission.state() == {"limit": 16, "under_way": 0, "refused": 1}
 
 
 def asked(app: Shedding, method: str = "POST") -> tuple[int, bytes]:
@@ -144,7 +156,7 @@ def test_a_request_that_fails_makes_room_again() -> None:
 def test_the_service_sheds_what_it_cannot_answer_in_time() -> None:
     with asking(promised=0.5) as client:
         assert client.post("/v1/systemone", json=systemone()).status_code == 200
-        assert "superneurons_admission_limit 64" in client.get("/metrics").text
+        assert "superneurons_admission_limit 1" in client.get("/metrics").text
         assert "superneurons_admission_under_way 0" in client.get("/metrics").text
     with asking() as client:
         assert "superneurons_admission" not in client.get("/metrics").text

@@ -12,7 +12,7 @@ from superneurons.serve.errors import error_response
 
 __all__ = ["Admission", "Shedding"]
 
-_FIRST, _MOST = 64.0, 4096.0
+_FIRST, _MOST = 16.0, 4096.0
 _GENTLEST, _HARDEST = 0.9, 0.5
 _SHORTEST_RETRY = 0.05
 
@@ -22,8 +22,9 @@ class Admission:
 
     Whatever a request waits for (its turn on the event loop, a thread that decodes its picture, the
     model), it waits longer the more there are. So there may be more while they are answered within
-    the time that is promised, and fewer once they are not: a little more with each answer, and by
-    up to half with one that came too late, though not again for those that were let in before.
+    the time that is promised, and fewer once they are not: one more with each answer until one came
+    too late, then a little more with each, and fewer by up to half with one that came too late,
+    though not again for those that were let in before.
 
     Parameters
     ----------
@@ -47,6 +48,7 @@ class Admission:
         self.under_way = 0
         self.refused = 0
         self._lowered = clock()
+        self._step = 1.0
 
     def enter(self) -> float:
         """Let a request in; return the moment, for :meth:`leave`.
@@ -85,11 +87,11 @@ class Admission:
         took = now - begun
         if took <= self._promised:
             if crowded:
-                self.limit = min(_MOST, self.limit + 1 / self.limit)
+                self.limit = min(_MOST, self.limit + max(self._step, 1 / self.limit))
         elif begun >= self._lowered:
             factor = min(_GENTLEST, max(_HARDEST, self._promised / took))
             self.limit = max(1.0, min(self.limit, self.under_way + 1.0) * factor)
-            self._lowered = now
+            self._lowered, self._step = now, 0.0
 
     def state(self) -> Mapping[str, float]:
         """Return how things stand."""
