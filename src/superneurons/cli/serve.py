@@ -47,12 +47,11 @@ def serve(
     POST /v1/systemone, /classify and /v1/chat/completions; GET /v1/models, /health, /metrics.
     SIGTERM refuses new requests, answers the accepted ones, and exits with 0.
     """
-    for package in ("fastapi", "uvicorn", "prometheus_client", "httpx"):
-        require(package, extra="serve", purpose="Serving")
+    _require()
     quiet()
     from superneurons.serve.auth import read_token
     from superneurons.serve.doors import Doors, hosts_of
-    from superneurons.serve.opening import run
+    from superneurons.serve.opening import Beside, run
     from superneurons.serve.settings import EngineSettings
 
     settings = EngineSettings(
@@ -64,15 +63,22 @@ def serve(
         max_body=int(max_body_mb * 1e6), max_pixels=max_pixels, deadline_s=deadline_s,
         remote_pictures=allow_remote_pictures,
     )  # fmt: skip
+    beside = Beside(
+        remote=remote, remote_model=remote_model, lock=lock, log=log, log_pictures=log_pictures
+    )
+    opening = {
+        "model": model, "acceleration": acceleration, "preparation": preparation,
+        "device": device, "trust_remote_code": trust_remote_code,
+    }  # fmt: skip
     run(
-        classifiers, settings, doors, address=(host, port), grace=grace_s,
-        remote=remote, remote_model=remote_model, lock=lock, log=log,
-        log_pictures=log_pictures, say=_say,
-        opening={
-            "model": model, "acceleration": acceleration, "preparation": preparation,
-            "device": device, "trust_remote_code": trust_remote_code,
-        },
+        classifiers, settings, doors, beside, address=(host, port), opening=opening,
+        grace=grace_s, say=_say,
     )  # fmt: skip
+
+
+def _require() -> None:
+    for package in ("fastapi", "uvicorn", "prometheus_client", "httpx"):
+        require(package, extra="serve", purpose="Serving")
 
 
 def _say(told: str) -> None:

@@ -6,7 +6,8 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from superneurons.serve.service import Observer
 from superneurons.serve.settings import EngineSettings
 from superneurons.shortcut.lock import Lock, artefact_digest, read_lock
 
-__all__ = ["REMOTE_TOKEN", "locked", "run"]
+__all__ = ["REMOTE_TOKEN", "Beside", "locked", "run"]
 
 REMOTE_TOKEN = "SUPERNEURONS_REMOTE_TOKEN"
 """The environment variable with the token of the service that is asked last."""
@@ -32,19 +33,36 @@ REMOTE_TOKEN = "SUPERNEURONS_REMOTE_TOKEN"
 _SWITCH_S = 0.0005
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a service has beside its classifiers; by default nothing.
+
+    Parameters
+    ----------
+    remote, remote_model
+        Another service that is asked last, and for which model.
+    lock
+        What ``superneurons lock`` wrote: its thresholds count where the settings have none.
+    log, log_pictures
+        File to which every answer is written, and whether the pictures are kept beside it.
+    """
+
+    remote: str | None = None
+    remote_model: str = "default"
+    lock: Path | None = None
+    log: Path | None = None
+    log_pictures: bool = False
+
+
 def run(
     directories: Sequence[Path],
     settings: EngineSettings,
     doors: Doors,
+    beside: Beside | None = None,
     *,
     address: tuple[str, int] = ("127.0.0.1", 8000),
     opening: Mapping[str, Any] | None = None,
     grace: float = 30.0,
-    remote: str | None = None,
-    remote_model: str = "default",
-    lock: Path | None = None,
-    log: Path | None = None,
-    log_pictures: bool = False,
     say: Callable[[str], None] = lambda _told: None,
 ) -> None:
     """Open classifiers, serve them, and return when told to end.
@@ -55,18 +73,14 @@ def run(
         Of classifiers and cascades.
     settings, doors
         Limits of the engine, and of what is let in.
+    beside
+        Another service, a lock, a log.
     address
         Host and port.
     opening
         Further arguments of :func:`~superneurons.serve.loading.load_served`.
     grace
         Seconds that accepted requests have when it ends.
-    remote, remote_model
-        Another service that is asked last, and for which model.
-    lock
-        What ``superneurons lock`` wrote: its thresholds count where ``settings`` have none.
-    log, log_pictures
-        File to which every answer is written, and whether the pictures are kept beside it.
     say
         Is told the address once it takes requests, and in the end what it has answered.
 
@@ -79,43 +93,48 @@ def run(
     ServiceError
         When accepted requests were not answered in time at the end.
     """
-    # Else the event loop waits 5 ms for its turn whenever a thread computes: 3 times as slow.
-    sys.setswitchinterval(_SWITCH_S)
     if doors.token is None and not is_loopback(address[0]):
         say(f"anybody who reaches {address[0]} can ask: give a token")
-    client = None
-    if remote is not None:
-        client = RemoteClient(remote, remote_model, token=os.environ.get(REMOTE_TOKEN))
-    held = Lock({}) if lock is None else read_lock(lock)
+    client = _client(beside := beside or Beside())
+    held = Lock({}) if beside.lock is None else read_lock(beside.lock)
     settings = locked(settings, held, directories)
-    with bind(*address) as port:
-        engine = ModelEngine(
-            load_served(directories, settings, **(opening or {})), settings, remote=client
-        )
+    with bind(*address) as port, nullcontext() if client is None else closing(client):
+        served = load_served(directories, settings, **(opening or {}))
+        engine = ModelEngine(served, settings, remote=client)
         if client is not None:
             client.classifiers = dict(engine.classifiers)
-        watching = _Watching(engine, held, log, pictures=log_pictures)
-        # What is open stays: to look through all of it for garbage would stop everything for long.
-        gc.collect()
-        gc.freeze()
-        names = ", ".join(engine.classifiers)
-        drained = serve(
-            create_app(
-                engine,
-                doors,
-                promised=settings.max_wait,
-                observers=watching.observers,
-                sources=watching.sources,
-            ),
-            engine,
-            port,
-            grace=grace,
-            started=lambda where: say(f"{names} on {where}"),
-        )
-        watching.close()
-        if client is not None:
-            client.close()
-    counts = engine.state()
+        with closing(_Watching(engine, held, beside)) as watching:
+            app = create_app(
+                engine, doors, promised=settings.max_wait,
+                observers=watching.observers, sources=watching.sources,
+            )  # fmt: skip
+            _settle()
+            names = ", ".join(engine.classifiers)
+            drained = serve(
+                app, engine, port, grace=grace, started=lambda where: say(f"{names} on {where}")
+            )
+    _take_leave(engine.state(), grace, say, drained=drained)
+
+
+def _client(beside: Beside) -> RemoteClient | None:
+    if beside.remote is None:
+        return None
+    token = os.environ.get(REMOTE_TOKEN)
+    return RemoteClient(beside.remote, beside.remote_model, token=token)
+
+
+def _settle() -> None:
+    """Set up the interpreter for a process that serves."""
+    # Else the event loop waits 5 ms for its turn whenever a thread computes: 3 times as slow.
+    sys.setswitchinterval(_SWITCH_S)
+    # What is open stays: to look through all of it for garbage would stop everything for long.
+    gc.collect()
+    gc.freeze()
+
+
+def _take_leave(
+    counts: Mapping[str, float], grace: float, say: Callable[[str], None], *, drained: bool
+) -> None:
     say(f"{counts.get('answered', 0):.0f} answered, {counts.get('refused', 0):.0f} refused")
     if not drained:
         raise ServiceError(
@@ -127,16 +146,14 @@ def run(
 class _Watching:
     """What looks at answers as they go: their drift from a lock, and a log."""
 
-    def __init__(
-        self, engine: ModelEngine, lock: Lock, log: Path | None, *, pictures: bool
-    ) -> None:
+    def __init__(self, engine: ModelEngine, lock: Lock, beside: Beside) -> None:
         fitted = engine.classifiers
         drift = Drift(fitted, lock.classifiers)
         self.observers: list[Observer] = [drift]
         self.sources: dict[str, Numbers] = {"drift": drift.metrics}
         self._log = None
-        if log is not None:
-            self._log = AnswerLog(log, fitted, LogSettings(pictures=pictures))
+        if beside.log is not None:
+            self._log = AnswerLog(beside.log, fitted, LogSettings(pictures=beside.log_pictures))
             self.observers.append(self._log)
             self.sources["log"] = self._log.metrics
 
@@ -166,5 +183,6 @@ def locked(settings: EngineSettings, lock: Lock, directories: Sequence[Path]) ->
             problems=problems,
             mend="Lock these again with `superneurons lock`, or serve those that were locked.",
         )
-    thresholds = {name: lock.locked(name).threshold for name in held}
+    # Where all answers are given there is nothing to go on to, and no base model to keep for it.
+    thresholds = {name: t for name in held if (t := lock.locked(name).threshold) > 0}
     return replace(settings, thresholds=thresholds | dict(settings.thresholds))
