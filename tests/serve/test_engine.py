@@ -157,12 +157,16 @@ def test_unsure_answers_go_deeper_and_say_so(llava: VLM) -> None:
         np.testing.assert_allclose(answer.confidence, wanted.confidence, atol=5e-3)
 
 
-def test_a_cascade_says_how_deep_it_went(vlm: VLM, kinds: Mapping[str, Estimator]) -> None:
+@pytest.mark.parametrize("base", [None, False])
+def test_a_cascade_says_how_deep_it_went(
+    vlm: VLM, kinds: Mapping[str, Estimator], base: bool | None
+) -> None:
     cascade = kinds["cascade"]
     assert isinstance(cascade, Cascade)
     records = murky(20, seed=3)
-    with serving(vlm, {"cascade": cascade}) as engine:
+    with serving(vlm, {"cascade": cascade}, base=base) as engine:
         found = answers(engine, [job_of(record, "cascade", cascade) for record in records])
+        assert engine.asks_base == (base is None)
     layers = [answer.exit_layer for answer in alone(cascade, records)]
     assert [answer.layers for answer in found] == layers
     names = {1: "exit", 3: "deeper", vlm.n_layers: "base"}

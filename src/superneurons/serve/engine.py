@@ -67,11 +67,12 @@ class ModelEngine:
     ) -> None:
         self._served, self._settings = served, settings or EngineSettings()
         vlm, limits = served.vlm, self._settings
-        whole = vlm.depth == vlm.n_layers and limits.base is not False
-        self._speller = Speller(vlm) if whole else None
-        self._base = base_route(vlm) if whole else None
+        # A cascade may end in the base model's logits even where nobody else is to ask for them.
+        self._speller = Speller(vlm) if vlm.depth == vlm.n_layers else None
+        asked = None if limits.base is False else self._speller
+        self._base = None if asked is None else base_route(vlm)
         self._routes = {
-            name: route_of(name, estimator, self._speller, limits.thresholds.get(name))
+            name: route_of(name, estimator, asked, limits.thresholds.get(name))
             for name, estimator in served.estimators.items()
         }
         self._counters, self._pace = Counters(), Pace()
