@@ -168,7 +168,8 @@ def test_a_mean_of_neurons_needs_no_constant(tmp_path: Path, llava: VLM) -> None
 
 
 def test_votes_are_refused_and_the_nearest_offered(llava: VLM, tmp_path: Path) -> None:
-    voting = fitted(llava, bright_records(120), read_out="paper", max_layer=2)
+    step = {"margin_step": 0.03}
+    voting = fitted(llava, bright_records(120), read_out="paper", max_layer=2, read_out_params=step)
     assert len(voting.neurons_) > 1
     with pytest.raises(DataError, match="no linear head") as refused:
         export_hf(voting, tmp_path / "out", records=bright_records(120, seed=1))

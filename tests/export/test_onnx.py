@@ -131,16 +131,6 @@ def test_the_opset_is_that_of_the_file(exported: tuple[Path, dict[str, Any]]) ->
     assert [one.name for one in model.graph.output] == ["scores", "probabilities"]
 
 
-def test_a_family_without_a_lean_pass_takes_one_picture(tmp_path: Path) -> None:
-    model = open_vlm(str(savers()["fast_vlm"](tmp_path / "model")), device="cpu")
-    voting = SuperNeuronClassifier(model, read_out="paper", max_layer=2).fit(murky(60))
-    told = export_onnx(voting, tmp_path / "out", records=murky(30, seed=1))
-    assert not told["graph"]["any_batch"]
-    assert told["compared"]["agreement"] == 1.0
-    assert told["int8"] is None
-    assert "one picture at a time" in (tmp_path / "out" / "README.md").read_text()
-
-
 def test_what_looks_at_values_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = open_vlm(str(savers()["qwen2_5_vl"](tmp_path / "model")), device="cpu")
     fitted = SuperNeuronClassifier(model, max_layer=1).fit(bright_records(24))
