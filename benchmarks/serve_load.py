@@ -301,7 +301,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--turn", type=int, default=2000, help="requests per measurement")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--unloaded", type=int, default=1000)
-    parser.add_argument("--patience", type=float, default=1.0)
+    parser.add_argument("--patience", type=float, default=0.8)
     parser.add_argument("--out", type=Path)
     return parser.parse_args(arguments)
 
