@@ -19,7 +19,7 @@ NUMBERS = ["--n-probe=16", "--n-test=8", "--sizes", "8", "16", "--seeds=1", "--d
 def made(llava_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("made") / "deep" / "robustness.json"
     tasks = ["--tasks", "dark", "counting", "--studies", "size", "depth", "overlap"]
-    robustness.main([*tasks, *NUMBERS, f"--model={llava_path}", f"--out={out}", "--n-probe=32"])
+    robustness.main([*tasks, *NUMBERS, f"--model={llava_path}", f"--out={out}", "--n-probe=24"])
     return out
 
 

@@ -54,9 +54,9 @@ def test_p_values_are_as_rare_as_they_say() -> None:
     counts = {0: 12, 1: 12, 2: 12}
     p = np.array([
         neuron_overlap(drawn(rng, counts), drawn(rng, counts), width=WIDTH).p_value
-        for _ in range(1500)
+        for _ in range(600)
     ])  # fmt: skip
-    assert np.mean(p < 0.05) <= 0.06
+    assert np.mean(p < 0.05) < 0.08
     assert np.mean(p < 0.5) > 0.3
 
 

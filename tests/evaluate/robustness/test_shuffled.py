@@ -110,7 +110,7 @@ def test_a_question_that_tells_the_answer_is_found_out(llava: VLM) -> None:
         return [replace(r, question="Is it bright?" if r.label == "yes" else "Dark? " * 5)
                 for r in bright_records(n, seed)]  # fmt: skip
 
-    found = study_shuffled(llava, telling(32, 0), telling(24, 1), seeds=(0, 1, 2))
+    found = study_shuffled(llava, telling(24, 0), telling(16, 1), seeds=(0, 1))
     assert row(found, "pictures shuffled at fit") in found.failures
     assert "labels leak" in found.verdict()
 
@@ -133,7 +133,7 @@ def test_it_is_json(found: Shuffled) -> None:
 
 def test_no_prompt_is_run_twice(llava: VLM, questions_run: list[Record]) -> None:
     """Shuffled among themselves, pictures of one question are asked about all the same."""
-    study_shuffled(llava, bright_records(16), bright_records(12, seed=1), seeds=(0, 1, 2))
+    study_shuffled(llava, bright_records(16), bright_records(12, seed=1), seeds=(0, 1))
     extra = 1  # its tokens are counted for the setting
     assert len(questions_run) == 16 + 12 + extra
     pairs = [(np.asarray(r.images[0]).tobytes(), r.question) for r in questions_run[:-1]]
@@ -141,7 +141,7 @@ def test_no_prompt_is_run_twice(llava: VLM, questions_run: list[Record]) -> None
 
 
 def test_what_cannot_be_shuffled_is_left_out_and_said(llava: VLM) -> None:
-    found = study_shuffled(llava, choices(30), choices(18, seed=1), seeds=(0, 1))
+    found = study_shuffled(llava, choices(18), choices(12, seed=1), seeds=(0, 1))
     names = {r.name for r in found.rows}
     assert names == {name for name, pair in CONDITIONS.items() if {*pair} <= {"", "pictures"}}
     assert "same question" in found.note
