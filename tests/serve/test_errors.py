@@ -30,6 +30,7 @@ from superneurons.serve.schemas import ErrorBody
         (DeadlineError("x"), 503, "1"),
         (ServiceError("x"), 503, "1"),
         (ResourceError("x"), 503, "1"),
+        (MemoryError("/secret/place"), 503, "1"),
         (ModelError("x", where="/secret/place"), 500, None),
         (RuntimeError("/secret/place"), 500, None),
         (HTTPException(404), 404, None),

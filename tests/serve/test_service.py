@@ -160,7 +160,7 @@ def test_when_the_client_is_gone_in_the_middle_of_its_body_nothing_is_asked() ->
         (ServiceError("the worker died"), 503),
         (ResourceError("out of memory"), 503),
         (RuntimeError("a defect"), 500),
-        (MemoryError(), 500),
+        (MemoryError(), 503),
     ],
 )
 def test_an_error_of_one_job_is_that_of_its_request(error: Exception, status: int) -> None:

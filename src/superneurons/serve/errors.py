@@ -106,6 +106,9 @@ def _told(error: Exception) -> tuple[int, SuperNeuronsError, dict[str, str]]:
         return (503 if stopping else 429), error, _again(error.retry_after) | last
     if isinstance(error, DeadlineError | ServiceError | ResourceError):
         return 503, error, _again(None)
+    if isinstance(error, MemoryError):
+        mend = "Ask again later, or about smaller pictures."
+        return 503, SuperNeuronsError("There is not enough memory.", mend=mend), _again(None)
     if isinstance(error, SuperNeuronsError):  # of the model or artefact: nothing a caller can mend
         return 500, SuperNeuronsError(error.what, mend="Tell who runs this service."), {}
     return 500, SuperNeuronsError("This is a defect.", mend="Tell who runs this service."), {}
