@@ -445,3 +445,49 @@ def test_many_threads_each_get_their_own_answers(
     assert state["answered"] == 240
     assert wrong == []
     assert state["cache_bytes"] <= 2 * 20_000
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 10**7])
+def test_pictures_of_all_sizes_and_several_at_once_share_a_batch(
+    vlm: VLM, cache_bytes: int
+) -> None:
+    rng = np.random.default_rng(0)
+    sizes = [(28, 28), (16, 48), (60, 20), (28, 28), (100, 100)]
+    shown = [Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)) for size in sizes]
+    sets = [shown[:1], shown[1:2], shown[2:3], shown[:2], shown[1::-1], shown[2:5], shown[:1]]
+    asked = [Job(tuple(pictures), None, "Is it?", ("yes", "no")) for pictures in sets]
+    classifier = bright(vlm, max_layer=1)
+    with serving(vlm, {"bright": classifier}, window=0.3, cache_bytes=cache_bytes) as engine:
+        together = answers(engine, asked)
+        state = engine.state()
+    with serving(vlm, {"bright": classifier}, max_batch=1, cache_bytes=0) as engine:
+        apart = [engine.submit(job).result(WITHIN) for job in asked]
+    assert state["split_batches"] == 0
+    assert state["batches"] == 1
+    assert state["questions"] == len(sets) - 1, "equal jobs are one question"
+    for one, other in zip(together, apart, strict=True):
+        assert one.input_tokens == other.input_tokens
+        np.testing.assert_allclose(
+            list(one.probabilities.values()), list(other.probabilities.values()), atol=1e-4
+        )
+        assert one.label_mass == pytest.approx(other.label_mass, rel=1e-3)
+    assert together[3].probabilities != together[4].probabilities, "their order counts"
+    assert together[0].probabilities == together[6].probabilities
+
+
+def test_waiting_is_told_apart_from_running(
+    llava: VLM, one: Mapping[str, SuperNeuronClassifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = engine_module.run_batch
+
+    def slow(batch, cache):  # type: ignore[no-untyped-def]
+        time.sleep(0.1)
+        return real(batch, cache)
+
+    with serving(llava, one, max_batch=1, window=0, cache_bytes=0) as engine:
+        monkeypatch.setattr(engine_module, "run_batch", slow)
+        first, _, third = answers(engine, jobs(3))
+        state = engine.state()
+    assert first.ran_ms >= 100
+    assert third.waited_ms >= 80 > first.waited_ms
+    assert state["seconds_per_batch"] + state["seconds_per_question"] > 0.01
