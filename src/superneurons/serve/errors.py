@@ -109,9 +109,9 @@ def _told(error: Exception) -> tuple[int, SuperNeuronsError, dict[str, str]]:
     if isinstance(error, MemoryError):
         mend = "Ask again later, or about smaller pictures."
         return 503, SuperNeuronsError("There is not enough memory.", mend=mend), _again(None)
-    if isinstance(error, SuperNeuronsError):  # of the model or artefact: nothing a caller can mend
-        return 500, SuperNeuronsError(error.what, mend="Tell who runs this service."), {}
-    return 500, SuperNeuronsError("This is a defect.", mend="Tell who runs this service."), {}
+    # Of the model or an artefact, or a defect: nothing that a caller can mend.
+    what = error.what if isinstance(error, SuperNeuronsError) else "This is a defect."
+    return 500, SuperNeuronsError(what, mend="Tell who runs this service."), {}
 
 
 def _again(seconds: float | None) -> dict[str, str]:
