@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from superneurons.cli import export
+
 Run = Callable[..., Any]
 
 
@@ -62,3 +64,27 @@ def test_eight_bits_without_records_are_refused(run: Run, shallow: Path, tmp_pat
     assert done.code == 2
     assert "Give records (--data)" in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_what_was_measured_of_a_graph_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    told: dict[str, Any] = {
+        "base_model": {"name": "some/model", "layers": 30},
+        "exit_layer": 2,
+        "labels": ["no", "yes"],
+        "graph": {"file": "classifier.onnx", "opset": 20, "any_batch": False, "bytes": 2_500_000},
+        "latency_ms": {"onnx": 1.26, "torch": 3.44, "torch_path": "lean", "threads": 2},
+        "compared": {"records": 40, "agreement": 0.975},
+        "int8": {"bytes": 700_000, "ms": 0.94, "agreement": 0.5, "kept": False},
+    }
+    export._print_onnx(told, tmp_path)
+    said = capsys.readouterr().out
+    assert "opset 20, 2.5 MB, one picture at a time; 2 of 30 layers of some/model" in said
+    assert "1.3 ms in ONNX Runtime, 3.4 ms in PyTorch (lean, 2 threads)" in said
+    assert "asked 40 records: the classifier's answer on 97.5%" in said
+    assert "8 bits: 0.7 MB, 0.9 ms, the classifier's answer on 50.0%: not kept" in said
+    export._print_onnx({**told, "compared": None, "int8": None}, tmp_path)
+    said = capsys.readouterr().out
+    assert "Not compared with the classifier" in said
+    assert "8 bits" not in said
