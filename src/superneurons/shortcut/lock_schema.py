@@ -108,7 +108,7 @@ def check_lock(found: Any, where: str) -> None:
 
 
 def _problems(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if found.get("format") != FORMAT:
+    if not _whole(found.get("format")) or found["format"] != FORMAT:
         yield "format", f"is {found.get('format')!r}, not {FORMAT}"
     yield from _unknown(found, {"format", "kind", "classifiers"}, "")
     classifiers = found.get("classifiers")

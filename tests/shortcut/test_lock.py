@@ -1,0 +1,106 @@
+"""Locks as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from locks import locked
+from superneurons.errors import ArtefactError, DataError, OutputError
+from superneurons.shortcut.lock import (
+    Lock,
+    Share,
+    artefact_digest,
+    locked_there,
+    read_lock,
+    settings_digest,
+    write_lock,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "superneurons.lock"
+
+
+def test_a_lock_that_was_written_is_read_as_it_was(path: Path) -> None:
+    options = locked(
+        labels=(), question=None, threshold=1.0, met=False,
+        answered_accuracy=Share(0, 0, 0.0, (0.0, 1.0)), escalated=Share(40, 40, 40.0, (0.9, 1.0)),
+        reference={**locked().reference, "label": ()},
+    )  # fmt: skip
+    lock = Lock({"bright": locked(), "options": options})
+    write_lock(lock, path)
+    assert read_lock(path) == lock
+    assert read_lock(path).threshold("bright") == 0.75
+    assert read_lock(path).threshold("options") == 1.0
+    assert read_lock(path).threshold("other") is None
+
+
+def test_the_same_measurements_are_the_same_bytes_in_any_order(path: Path) -> None:
+    one, other = locked(), locked(threshold=0.5)
+    write_lock(Lock({"a": one, "b": other}), path)
+    written = path.read_bytes()
+    write_lock(Lock({"b": other, "a": one}), path)
+    assert path.read_bytes() == written
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_classifier_that_is_not_in_it_is_named_with_those_that_are(path: Path) -> None:
+    with pytest.raises(DataError, match="no 'dark'") as caught:
+        Lock({"bright": locked()}).locked("dark")
+    assert "'bright'" in str(caught.value.mend)
+
+
+def test_a_share_of_nothing_is_nothing() -> None:
+    assert Share(0, 0, 0.0, (0.0, 1.0)).value == 0
+    assert Share(3, 4, 4.0, (0.1, 1.0)).value == 0.75
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[" * 100_000, b"\xff\xfe", b"[1]", b"{}"])
+def test_what_is_no_lock_is_refused(path: Path, content: bytes | None) -> None:
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ArtefactError) as caught:
+        read_lock(path)
+    assert caught.value.where == str(path)
+    assert "superneurons lock" in str(caught.value.mend)
+
+
+def test_others_in_a_lock_are_kept_and_none_is_replaced_unasked(path: Path) -> None:
+    assert locked_there(path, "bright") == {}
+    assert list(path.parent.iterdir()) == [], "it was only tried whether it can be written"
+    write_lock(Lock({"bright": locked()}), path)
+    assert locked_there(path, "dark") == {"bright": locked()}
+    with pytest.raises(OutputError, match="says already what 'bright'"):
+        locked_there(path, "bright")
+    assert set(locked_there(path, "bright", overwrite=True)) == {"bright"}
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="Cannot write"):
+        locked_there(tmp_path / "file" / "x.lock", "bright")
+
+
+def test_an_artefact_is_its_configuration_and_what_was_learnt(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ArtefactError, match="no classifier"):
+        artefact_digest(tmp_path)
+    (tmp_path / "classifier.safetensors").write_bytes(b"1")
+    first = artefact_digest(tmp_path)
+    (tmp_path / "README.md").write_text("another card")
+    assert artefact_digest(tmp_path) == first
+    (tmp_path / "classifier.safetensors").write_bytes(b"2")
+    second = artefact_digest(tmp_path)
+    (tmp_path / "config.json").write_text('{"a": 1}')
+    assert len({first, second, artefact_digest(tmp_path)}) == 3
+
+
+def test_settings_count_whatever_their_order() -> None:
+    one = settings_digest({"size": {"height": 2, "width": 3}, "mean": [0.5]})
+    assert one == settings_digest({"mean": [0.5], "size": {"width": 3, "height": 2}})
+    assert one != settings_digest({"mean": [0.4], "size": {"width": 3, "height": 2}})
