@@ -184,6 +184,18 @@ def test_observers_are_told_of_every_answer() -> None:
     assert (request_id, job.classifier, answer.label) == ("r1", "bright", "yes")
 
 
+def test_an_observer_that_fails_costs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[Any] = []
+
+    def failing(*_: Any) -> None:
+        raise OSError("disk full")
+
+    with asking(observers=[failing, lambda *seen: told.append(seen)]) as client:
+        assert client.post(ONE, json=systemone()).status_code == 200
+    assert len(told) == 1
+    assert "disk full" in caplog.text
+
+
 def test_memory_is_given_back_whatever_happens() -> None:
     engine = ShadeEngine(failure=lambda job: RuntimeError() if job.explain else None)
     with asking(engine) as client:

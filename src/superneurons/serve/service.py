@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,8 @@ DEADLINE = "X-Deadline-Ms"
 
 Observer: TypeAlias = Callable[[str, Job, Answer], None]
 """Is told of each answer: the request's id, what was asked, what was answered."""
+
+_LOG = logging.getLogger("superneurons.serve")
 
 
 class Service:
@@ -161,7 +164,10 @@ class Service:
         for job, answer in zip(jobs, answers, strict=True):
             self.metrics.answered(job.classifier, answer)
             for observer in self._observers:
-                observer(request_id, job, answer)
+                try:
+                    observer(request_id, job, answer)
+                except Exception:  # the answer is there, whatever becomes of those who watch
+                    _LOG.exception("an observer of answers failed")
 
 
 async def _gone(request: Request) -> None:
