@@ -257,6 +257,7 @@ class _Run:
                 ):
                     with torch.autocast(vlm.device.type, half, enabled=cuda):
                         logits = self._logits(vlm, inputs)
+                    scale = scaler.get_scale()
                     optimiser.zero_grad()
                     loss = self._loss(logits.float(), batch)
                     cast(Any, scaler.scale(loss)).backward()
@@ -264,7 +265,9 @@ class _Run:
                     nn.utils.clip_grad_norm_(weights, _LONGEST_STEP)
                     scaler.step(optimiser)
                     scaler.update()
-                schedule.step()
+                # Gradients that overflow float16 are left out, and the rate then stays, too.
+                if scaler.get_scale() >= scale:
+                    schedule.step()
                 yield step
 
     def _share(self, step: int) -> float:
