@@ -3,6 +3,7 @@
 A store is a directory: ``plan.json`` says what is captured from what, ``shard-00000.safetensors``
 and so on hold the records in order. A shard appears under its name only when it is whole, and
 batches never straddle shards, so what a resumed capture computes is what an unbroken one would.
+Shards may lie in folders of the store, which ``index.json`` names: parts that were captured apart.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -33,7 +34,13 @@ from superneurons.vlm.model import VLM
 from superneurons.vlm.processor import processor_settings
 from superneurons.vlm.prompt import Prompt
 
-__all__ = ["Plan", "capture_to_store", "write_atomically"]
+__all__ = [
+    "INDEX", "Plan", "adopt_plan", "capture_shards", "capture_to_store", "plan_of", "read_shard",
+    "write_atomically",
+]  # fmt: skip
+
+INDEX = "index.json"
+"""Says in which folder of a store a shard is, where it isn't in the store itself."""
 
 _BATCHES_PER_SHARD = 8
 
@@ -76,6 +83,15 @@ class Plan:
         """Records in each shard but the last."""
         return self.batch_size * _BATCHES_PER_SHARD
 
+    @property
+    def shards(self) -> range:
+        """The numbers of all shards."""
+        return range(-(-self.n // self.shard_size))
+
+    def records_of(self, number: int) -> slice:
+        """Return which records are in a shard."""
+        return slice(number * self.shard_size, min(self.n, (number + 1) * self.shard_size))
+
 
 def capture_to_store(
     vlm: VLM,
@@ -99,8 +115,32 @@ def capture_to_store(
     OutputError
         When it cannot be written.
     """
-    prompt = prompt or Prompt()
-    plan = Plan(
+    plan = plan_of(vlm, records, sites=sites, prompt=prompt, batch_size=batch_size, words=words)
+    adopt_plan(directory, plan)
+    shards, done = [], 0
+    there = {number: read_shard(directory, number, plan) for number in plan.shards}
+    missing = [number for number, shard in there.items() if shard is None]
+    options: dict[str, Any] = {"sites": sites, "prompt": prompt, "words": words}
+    with closing(capture_shards(vlm, records, directory, plan, missing, **options)) as coming:
+        for shard in there.values():
+            shards.append(next(coming) if shard is None else shard)
+            done += len(shards[-1])
+            if progress is not None:
+                progress(done, len(records))
+    return joined(shards)
+
+
+def plan_of(
+    vlm: VLM,
+    records: Sequence[Record],
+    *,
+    sites: Sequence[Site] = (Site(),),
+    prompt: Prompt | None = None,
+    batch_size: int = 8,
+    words: LabelWords | None = None,
+) -> Plan:
+    """Return what a store of these records would hold; reads their pictures, as files."""
+    return Plan(
         records=_digest(records),
         n=len(records),
         shapes={str(site): list(vlm.shape(site.kind)) for site in sites},
@@ -112,46 +152,82 @@ def capture_to_store(
             tower=vlm.shape("vision")[0] if any(s.kind == "vision" for s in sites) else None,
         ),
         pictures=processor_settings(vlm.processor),
-        prompt=prompt.digest(vlm.processor, vlm.family),
+        prompt=(prompt or Prompt()).digest(vlm.processor, vlm.family),
         labels=words.labels if words else (),
     )
-    _adopt(directory, plan)
-    there = [_read(_path(directory, n), plan, len(part)) for n, part in _parts(records, plan)]
-    missing = [part for n, part in _parts(records, plan) if there[n] is None]
-    batches = [
-        part[i : i + batch_size] for part in missing for i in range(0, len(part), batch_size)
-    ]
-    shards, done = [], 0
+
+
+def capture_shards(
+    vlm: VLM,
+    records: Sequence[Record],
+    directory: Path,
+    plan: Plan,
+    numbers: Sequence[int],
+    *,
+    sites: Sequence[Site] = (Site(),),
+    prompt: Prompt | None = None,
+    words: LabelWords | None = None,
+) -> Generator[Captured, None, None]:
+    """Capture some shards of a plan into a directory; each is written before it is given.
+
+    Takes and raises what :func:`capture_to_store` does.
+
+    Parameters
+    ----------
+    records
+        All records of the plan.
+    plan
+        What :func:`plan_of` returned for them.
+    numbers
+        The shards that are wanted, in this order.
+
+    Returns
+    -------
+    generator
+        What was captured of each shard; to be closed by whoever stops before its end.
+    """
+    parts = [records[plan.records_of(number)] for number in numbers]
+    size = plan.batch_size
+    batches = [part[i : i + size] for part in parts for i in range(0, len(part), size)]
     # One run of batches over all shards: the next shard is prepared while this one is written.
     with closing(captures(vlm, batches, sites=sites, prompt=prompt, words=words)) as coming:
-        for n, part in _parts(records, plan):
-            shard = there[n]
-            if shard is None:
-                shard = joined(list(islice(coming, -(-len(part) // batch_size))))
-                _write(_path(directory, n), shard)
-            shards.append(shard)
-            done += len(part)
-            if progress is not None:
-                progress(done, len(records))
-    return joined(shards)
+        for number, part in zip(numbers, parts, strict=True):
+            shard = joined(list(islice(coming, -(-len(part) // size))))
+            _write(directory / _name(number), shard)
+            yield shard
 
 
-def _parts(records: Sequence[Record], plan: Plan) -> Iterator[tuple[int, Sequence[Record]]]:
-    """The number of each shard and its records."""
-    size = plan.shard_size
-    yield from enumerate(records[i : i + size] for i in range(0, len(records), size))
+def _name(number: int) -> str:
+    return f"shard-{number:05d}.safetensors"
 
 
 def _path(directory: Path, number: int) -> Path:
-    return directory / f"shard-{number:05d}.safetensors"
+    """Where a shard is: in the store itself, or in the part that the index names."""
+    path = directory / _name(number)
+    if path.exists() or not (directory / INDEX).exists():
+        return path
+    try:
+        parts = json.loads((directory / INDEX).read_text())["shards"]
+        part = Path(str(parts.get(str(number), "")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return path
+    return path if part.is_absolute() or ".." in part.parts else directory / part / _name(number)
 
 
 def _answers(sites: Sequence[Site]) -> bool:
     return any(site.position == "first_generated" for site in sites)
 
 
-def _adopt(directory: Path, plan: Plan) -> None:
-    """Start the store, or make sure that the one that is there is of the same plan."""
+def adopt_plan(directory: Path, plan: Plan) -> None:
+    """Start a store, or make sure that the one that is there is of the same plan.
+
+    Raises
+    ------
+    MismatchError
+        When it is of another; says in what it differs.
+    OutputError
+        When it cannot be written.
+    """
     path = directory / "plan.json"
     wanted = json.loads(json.dumps(asdict(plan)))
     if not path.exists():
@@ -174,10 +250,12 @@ def _adopt(directory: Path, plan: Plan) -> None:
         )
 
 
-def _read(path: Path, plan: Plan, n: int) -> Captured | None:
+def read_shard(directory: Path, number: int, plan: Plan) -> Captured | None:
     """Return a finished shard, or ``None`` when it is missing or damaged."""
+    wanted = plan.records_of(number)
+    n = wanted.stop - wanted.start
     try:
-        tensors = load_file(path)
+        tensors = load_file(_path(directory, number))
     except (FileNotFoundError, SafetensorError):
         return None
     shapes = {name: (n, *shape) for name, shape in plan.shapes.items()}

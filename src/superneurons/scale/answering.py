@@ -15,6 +15,7 @@ from superneurons.scale.predictor import Predictor
 from superneurons.scale.ray_data import Actors, on_ray
 from superneurons.scale.sources import blocks_of
 from superneurons.shortcut.artefact import read_any
+from superneurons.shortcut.hub import artefact_directory
 from superneurons.task.rows import Row, RowOrProblem
 
 __all__ = ["Answered", "BlockWork", "answer_data"]
@@ -149,6 +150,7 @@ def answer_data(
     MismatchError, OutputError
         When ``out`` holds something else, or cannot be written.
     """
+    directory = artefact_directory(directory)  # of the hub: one commit for all workers
     read_any(directory)
     opening = dict(opening or {})
     batch_size = int(opening.get("batch_size", 8))
