@@ -8,16 +8,26 @@ from dataclasses import replace
 import pytest
 from starlette.exceptions import HTTPException
 
-from serve.engines import BRIGHT, ShadeEngine
+from serve.engines import BRIGHT, CHOICES, ShadeEngine
 from superneurons.errors import DataError
 from superneurons.serve.jobs import Fitted
 from superneurons.serve.routing import Routing, bare
 
 
-class _Twins(ShadeEngine):
+class _Several(ShadeEngine):
+    """Serves other classifiers on another base model."""
+
+    def __init__(self, fitted: Mapping[str, Fitted], base: str = "tiny/shades") -> None:
+        super().__init__()
+        self._fitted, self._name = fitted, base
+
     @property
     def classifiers(self) -> Mapping[str, Fitted]:
-        return {"bright": BRIGHT, "again": replace(BRIGHT, name="again")}
+        return self._fitted
+
+    @property
+    def base_model(self) -> str:
+        return self._name
 
 
 def test_names() -> None:
@@ -39,11 +49,32 @@ def test_white_space_does_not_matter_and_case_does() -> None:
 
 
 def test_two_classifiers_with_one_question_have_to_be_named() -> None:
+    twins = {"bright": BRIGHT, "again": replace(BRIGHT, name="again")}
     with pytest.raises(DataError, match="bright, again answer this question"):
-        Routing(_Twins()).matching("Is it bright?", lambda _fitted: True)
+        Routing(_Several(twins)).matching("Is it bright?", lambda _fitted: True)
 
 
 def test_the_base_model_is_asked_only_where_it_is() -> None:
     Routing(ShadeEngine()).base()
     with pytest.raises(DataError, match="is not kept"):
         Routing(ShadeEngine(base=False)).base()
+
+
+def test_a_classifier_with_answers_of_its_own_comes_first() -> None:
+    routing = Routing(ShadeEngine())
+    routing.classifiers |= {"any": replace(CHOICES, name="any", question="Is it bright?")}
+    both = Routing(_Several(routing.classifiers))
+    assert both.matching("Is it bright?", lambda _fitted: True) == BRIGHT
+    found = both.matching("Is it bright?", lambda fitted: not fitted.labels)
+    assert found is not None
+    assert found.name == "any"
+
+
+def test_where_the_model_lies_is_not_told() -> None:
+    engine = _Several({"bright": BRIGHT}, "/secret/place/llava")
+    routing = Routing(engine)
+    assert routing.base_model == "llava"
+    assert routing.named("llava") is None
+    with pytest.raises(HTTPException) as caught:
+        routing.named("/secret/place/llava")
+    assert "secret/place" not in str(caught.value.__cause__).replace("'/secret/place/llava'", "")
