@@ -56,7 +56,7 @@ def of_sizes(records: list[Record]) -> list[Record]:
 
 @pytest.fixture(scope="module")
 def classifier(llava: VLM) -> SuperNeuronClassifier:
-    return SuperNeuronClassifier(llava, max_layer=2).fit(of_sizes(murky(120)))
+    return SuperNeuronClassifier(llava, max_layer=1).fit(of_sizes(murky(120)))
 
 
 @pytest.fixture(scope="module")
