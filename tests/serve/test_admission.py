@@ -36,6 +36,11 @@ def test_late_answers_halve_what_is_let_in_at_most() -> None:
     assert 0.85 * first / 2 < admission.limit < first / 2
 
 
+def test_the_more_time_is_promised_the_more_are_let_in_at_first() -> None:
+    limits = [Admission(promised).limit for promised in (0.01, 0.5, 60)]
+    assert limits == [16, 100, 256]
+
+
 def test_a_crowd_that_came_before_counts_once() -> None:
     clock = Clock()
     admission = Admission(0.1, clock)
@@ -103,7 +108,7 @@ def test_refusals_say_when_to_come_again_and_count_nothing() -> None:
     clock = Clock()
     admission = Admission(0.5, clock)
     inside = [admission.enter() for _ in range(int(admission.limit))]
-    with pytest.raises(BusyError, match="16 requests are under way") as caught:
+    with pytest.raises(BusyError, match="100 requests are under way") as caught:
         admission.enter()
     assert caught.value.retry_after == 0.5
     limit = admission.limit
@@ -111,7 +116,7 @@ def test_refusals_say_when_to_come_again_and_count_nothing() -> None:
     for moment in inside:
         admission.leave(moment, answered=False)
     assert admission.limit == limit
-    assert admission.state() == {"limit": 16, "under_way": 0, "refused": 1}
+    assert admission.state() == {"limit": 100, "under_way": 0, "refused": 1}
 
 
 def asked(app: Shedding, method: str = "POST") -> tuple[int, bytes]:

@@ -12,7 +12,9 @@ from superneurons.serve.errors import error_response
 
 __all__ = ["Admission", "Shedding"]
 
-_FIRST, _MOST = 16.0, 4096.0
+_MOST = 4096.0
+# What is supposed of a request until some were answered: so many seconds, and no extremes.
+_GUESS_S, _FEWEST, _MOST_AT_FIRST = 0.005, 16.0, 256.0
 _GENTLEST, _HARDEST = 0.9, 0.5
 _SHORTEST_RETRY = 0.05
 
@@ -44,7 +46,7 @@ class Admission:
 
     def __init__(self, promised: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._promised, self._clock = promised, clock
-        self.limit = _FIRST
+        self.limit = min(_MOST_AT_FIRST, max(_FEWEST, promised / _GUESS_S))
         self.under_way = 0
         self.refused = 0
         self._lowered = clock()
