@@ -26,6 +26,7 @@ from superneurons.cli import (
     lock,
     lora,
     predict,
+    probe,
     report,
     reproduce,
     robustness,
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("fit")(fit.fit)
+app.command("probe")(probe.probe)
 app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 from superneurons.activations.store import (
@@ -14,12 +15,28 @@ from superneurons.activations.store import (
 )  # fmt: skip
 from superneurons.errors import OutputError, Problem
 
-__all__ = ["located", "merge", "part_of"]
+__all__ = ["adopt_together", "located", "merge", "part_of"]
 
 
 def part_of(store: Path, rank: int) -> Path:
     """Return the folder of a store in which a rank keeps its shards."""
     return store / f"part-{rank:05d}"
+
+
+def adopt_together(store: Path, plan: Plan) -> None:
+    """Begin a store, or check its plan, where several processes do so at once.
+
+    Raises
+    ------
+    MismatchError, OutputError
+        As there.
+    """
+    if not (store / "plan.json").exists():
+        trial = store / f".{uuid.uuid4().hex}"
+        adopt_plan(trial, plan)
+        (trial / "plan.json").replace(store / "plan.json")
+        trial.rmdir()
+    adopt_plan(store, plan)
 
 
 def located(store: Path, plan: Plan) -> dict[int, Path]:

@@ -20,7 +20,7 @@ from superneurons.activations.store import (
     read_shard,
 )  # fmt: skip
 from superneurons.scale.counts import SignCounts
-from superneurons.scale.merge import located, merge, part_of
+from superneurons.scale.merge import adopt_together, located, merge, part_of
 from superneurons.scale.ranks import Rank, device_of
 from superneurons.shortcut.checks import check_classes, native_or_unrolled, usable_read_out
 from superneurons.shortcut.classifier import SuperNeuronClassifier
@@ -29,7 +29,7 @@ from superneurons.shortcut.reading import check_seen, depth_read, runs_for, site
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
-__all__ = ["Probe", "Probed", "ShardWork", "probe_on_rank", "probe_set"]
+__all__ = ["Probe", "Probed", "ShardWork", "probe_on_rank", "probe_set", "shards_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,12 @@ def probe_set(params: Mapping[str, Any], records: Sequence[Record]) -> tuple[Pro
     check_classes(read_out, probing.y)
     check_seen(site, probing.form)
     return probing, site
+
+
+def shards_of(params: Mapping[str, Any], probing: ProbingSet) -> range:
+    """Return the numbers of the shards that a probing set will have; no model is opened."""
+    size = SuperNeuronClassifier(**params).batch_size
+    return Plan("", len(probing.records), {}, size, "", {}, "", ()).shards
 
 
 class Probe:
@@ -212,8 +218,7 @@ class ShardWork:
     ) -> None:
         self._probe = Probe(params, probing, site)
         self._store = store
-        if (store / "plan.json").exists():
-            adopt_plan(store, self._probe.plan)
+        adopt_together(store, self._probe.plan)
 
     def __call__(self, number: int) -> dict[str, Any]:
         """Capture a shard, unless it is there; returns its number."""

@@ -1,0 +1,136 @@
+"""``superneurons probe``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from superneurons.cli import engine as engines
+from superneurons.cli import options
+from superneurons.cli.output import print_json, quiet, step
+
+if TYPE_CHECKING:
+    from superneurons.scale.probing import Probed
+
+__all__ = ["probe"]
+
+_BEST = 5
+
+
+def probe(
+    data: options.Data,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the activations.")],
+    model: options.Model = "demo",
+    question: options.Question = None,
+    read_out: Annotated[
+        str, typer.Option(help="The read-out that will be fitted: it decides what is asked.")
+    ] = "super-neurons",
+    multiclass: Annotated[
+        Literal["auto", "native", "unrolled"], typer.Option(help="As for `fit`.")
+    ] = "auto",
+    site: Annotated[
+        Literal["residual", "mlp", "heads", "vision", "projector"] | None,
+        typer.Option(help="As for `fit`.", show_default=False),
+    ] = None,
+    position: Annotated[
+        Literal["last_prompt", "first_generated", "image_mean", "image_max"],
+        typer.Option(help="As for `fit`."),
+    ] = "last_prompt",
+    resolution: Annotated[
+        int | None, typer.Option(min=1, help="As for `fit`.", show_default=False)
+    ] = None,
+    max_layer: Annotated[
+        int | None, typer.Option(min=1, help="Deepest layer that is captured.", show_default=False)
+    ] = None,
+    prompt_order: options.Order = "picture-first",
+    prompt_template: options.Template = None,
+    balanced: Annotated[bool, typer.Option(help="As for `fit`.")] = True,
+    batch_size: options.BatchSize = 8,
+    engine: Annotated[
+        Literal["local", "ranks", "ray"],
+        typer.Option(
+            help="This process; several processes on this machine; a Ray cluster. Started by "
+            "torchrun, each process is a rank, whatever stands here."
+        ),
+    ] = "local",
+    ranks: Annotated[
+        int, typer.Option(min=1, help="With --engine ranks: processes; each takes a GPU.")
+    ] = 2,
+    actors: engines.ActorCount = 1,
+    gpus_per_actor: engines.GpusPerActor = None,
+    ray_address: engines.RayAddress = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    revision: options.Revision = None,
+    trust_remote_code: options.Trust = False,
+    as_json: options.Json = False,
+) -> None:
+    """Capture the activations of labelled examples, on one process or many, for `fit` to read.
+
+    Then run `fit` with the same options and --activations. What was captured is kept: an
+    interrupted run goes on, with as many processes as you like.
+    """
+    from superneurons.cli.data import read
+    from superneurons.scale.probe_engines import probe as run
+    from superneurons.scale.ranks import rank_of_environment
+
+    quiet()
+    params: dict[str, Any] = {
+        "model": model, "read_out": read_out, "multiclass": multiclass, "site": site,
+        "position": position, "resolution": resolution, "max_layer": max_layer,
+        "prompt_order": prompt_order, "prompt_template": prompt_template, "balanced": balanced,
+        "batch_size": batch_size, "random_state": seed, "dtype": dtype, "device": device,
+        "revision": revision, "trust_remote_code": trust_remote_code,
+    }  # fmt: skip
+    out = out.expanduser()
+    with step("capturing") as told:
+        found = run(
+            params, read(data, question), out, engine=engine, ranks=ranks, progress=told,
+            actors=engines.actors_of(engine, actors, gpus_per_actor, ray_address, device),
+        )  # fmt: skip
+    rank = rank_of_environment()
+    if rank is not None and rank.rank:
+        return
+    summary = _summary(found, out)
+    print_json(summary) if as_json else _print(summary)
+
+
+def _summary(found: Probed, out: Path) -> dict[str, Any]:
+    """What was captured, and which neurons answer best by themselves."""
+    from superneurons.activations.site import neurons_of
+
+    layers, width = found.shape
+    summary: dict[str, Any] = {
+        "activations": str(out),
+        "questions": found.questions,
+        "site": found.site,
+        "layers": layers,
+        "width": width,
+        "shards": found.shards,
+    }
+    if found.counts is not None:
+        scores = found.counts.scores("accuracy")
+        best = (-scores).argsort(kind="stable")[:_BEST]
+        summary["positive"] = found.positive
+        summary["best_neurons"] = [
+            {"layer": neuron.layer, "index": neuron.index, "accuracy": float(scores[column])}
+            for column, neuron in zip(best, neurons_of(best, width), strict=True)
+        ]
+    return summary
+
+
+def _print(summary: dict[str, Any]) -> None:
+    print(
+        f"{summary['questions']:,} questions captured at {summary['layers']} layers of "
+        f"{summary['width']:,} ({summary['site']}) into {summary['activations']}."
+    )
+    if "best_neurons" in summary:
+        best = summary["best_neurons"][0]
+        print(
+            f"Best single neuron: {best['accuracy']:.1%} accuracy (layer {best['layer']}, "
+            f"number {best['index']}; above 0 means {summary['positive']!r})."
+        )
+    print("Next: superneurons fit, with the same options and --activations", summary["activations"])
