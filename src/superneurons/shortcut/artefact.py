@@ -30,6 +30,7 @@ from superneurons.probes.registry import READ_OUTS
 from superneurons.shortcut.belonging import belongs_to, refuse_mismatch
 from superneurons.shortcut.card import card
 from superneurons.shortcut.form import Form
+from superneurons.shortcut.hub import artefact_directory
 from superneurons.shortcut.reading import tower_for
 from superneurons.shortcut.schema import check_config
 from superneurons.task.lettered import LETTERS
@@ -147,11 +148,7 @@ def _config(classifier: SuperNeuronClassifier) -> dict[str, Any]:
     state = classifier.read_out_.get_state()
     return {
         **belongs_to(vlm, classifier.prompt, classifier.exit_layer_, **_runs_too(classifier)),
-        "site": {
-            "kind": site.kind,
-            "position": site.position,
-            "width": vlm.shape(site.kind)[1],
-        },
+        "site": {"kind": site.kind, "position": site.position, "width": vlm.shape(site.kind)[1]},
         "labels": classifier.classes_.tolist(),
         "form": classifier.form_,
         "question": classifier.question_,
@@ -200,7 +197,7 @@ def read_any(directory: Path) -> dict[str, Any]:
     ArtefactError
         When it is missing, is no JSON, or something else's.
     """
-    path = directory / _CONFIG
+    path = artefact_directory(directory) / _CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -389,7 +386,7 @@ def read_tensors(directory: Path) -> dict[str, NDArray[Any]]:
     ArtefactError
         When it is missing or damaged.
     """
-    path = directory / _TENSORS
+    path = artefact_directory(directory) / _TENSORS
     try:
         return dict(load_file(path))
     except (OSError, SafetensorError) as error:

@@ -106,6 +106,8 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
         What other records say.
     probing_ : dict
         Numbers of records.
+    commit_ : str or None
+        Of the hub, where it was loaded from there.
 
     Examples
     --------
@@ -127,6 +129,7 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
     met_: bool
     verified_: Verified
     probing_: dict[str, int]
+    commit_: str | None
 
     def __init__(
         self,
@@ -295,7 +298,15 @@ class Cascade(CascadeAnswering, ClassifierMixin, BaseEstimator):
     def from_pretrained(
         cls, directory: str | Path, model: VLM | str | None = None, **params: Any
     ) -> Self:
-        """Load an artefact; see :func:`superneurons.shortcut.cascade_artefact.load_cascade`."""
-        from superneurons.shortcut.cascade_artefact import load_cascade
+        """Load an artefact; see :func:`superneurons.shortcut.cascade_artefact.load_cascade`.
 
-        return load_cascade(cls, Path(directory), model, **params)
+        ``directory`` may be on disk, which wins, or on the hub: ``owner/name``, or
+        ``owner/name@revision``. Of one on the hub, a ``revision`` among the parameters is its own.
+        """
+        from superneurons.shortcut.cascade_artefact import load_cascade
+        from superneurons.shortcut.hub import located
+
+        found = located(directory, params)
+        fitted = load_cascade(cls, found.directory, model, **found.params)
+        fitted.commit_ = found.commit
+        return fitted

@@ -106,6 +106,8 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
     depth_answers_ : DepthAnswers or None
         What the first 1, 2, … layers answered in the cross-validation that chose their number;
         after ``fit`` only, and for read-outs that choose it.
+    commit_ : str or None
+        Of the hub, where it was loaded from there.
 
     Examples
     --------
@@ -125,6 +127,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
     form_: Form
     question_: str | None
     depth_answers_: DepthAnswers | None
+    commit_: str | None
 
     def __init__(
         self,
@@ -280,7 +283,15 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
     def from_pretrained(
         cls, directory: str | Path, model: VLM | str | None = None, **params: Any
     ) -> Self:
-        """Load an artefact; see :func:`superneurons.shortcut.artefact.load`."""
-        from superneurons.shortcut.artefact import load
+        """Load an artefact; see :func:`superneurons.shortcut.artefact.load`.
 
-        return load(cls, Path(directory), model, **params)
+        ``directory`` may be on disk, which wins, or on the hub: ``owner/name``, or
+        ``owner/name@revision``. Of one on the hub, a ``revision`` among the parameters is its own.
+        """
+        from superneurons.shortcut.artefact import load
+        from superneurons.shortcut.hub import located
+
+        found = located(directory, params)
+        fitted = load(cls, found.directory, model, **found.params)
+        fitted.commit_ = found.commit
+        return fitted

@@ -12,6 +12,8 @@ from typing import Any
 
 from superneurons.activations.store import write_atomically
 from superneurons.errors import ArtefactError, DataError, OutputError
+from superneurons.shortcut.hub import artefact_directory
+from superneurons.shortcut.hub_fetch import PARTS
 from superneurons.shortcut.lock_schema import FORMAT, KIND, check_lock
 
 __all__ = [
@@ -25,7 +27,6 @@ __all__ = [
 ]
 
 _MEND = "Give the file that `superneurons lock --out` wrote."
-_FILES = ("config.json", "classifier.safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,8 @@ def artefact_digest(directory: Path) -> str:
         When a part of it cannot be read.
     """
     digest = hashlib.sha256()
-    for name in _FILES:
-        path = Path(directory) / name
+    for name in PARTS:
+        path = artefact_directory(directory) / name
         try:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         except OSError as error:
