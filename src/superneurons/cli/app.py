@@ -27,6 +27,8 @@ from superneurons.cli import (
     lora,
     predict,
     probe,
+    pull,
+    push,
     report,
     reproduce,
     robustness,
@@ -67,6 +69,8 @@ app.command("layers")(layers.layers)
 app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
+app.command("push")(push.push)
+app.command("pull")(pull.pull)
 app.add_typer(export.app, name="export")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(amplify.app, name="amplify")

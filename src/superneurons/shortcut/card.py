@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = ["card", "cascade_card"]
 
+_PLACE = "path/to/this/directory"
 _FORMS = {
     "direct": "once, by its own question",
     "lettered": "once, with its options by letter",
@@ -29,8 +30,18 @@ def _code(text: str) -> str:
     return fence + space + text.replace("|", r"\|") + space + fence
 
 
-def card(config: Mapping[str, Any], n_neurons: int) -> str:
-    """Return a short model card in Markdown, from an artefact's configuration."""
+def card(config: Mapping[str, Any], n_neurons: int, place: str = _PLACE) -> str:
+    """Return a short model card in Markdown, from an artefact's configuration.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    n_neurons
+        Neurons that are read.
+    place
+        Where it is loaded from.
+    """
     base, probing = config["base_model"], config["probing_set"]
     labels = ", ".join(config["labels"]) or "each record's own options"
     site, stop = config["site"], "runs no decoder layer of it"
@@ -60,7 +71,7 @@ Reads {n_neurons} neurons of `{base["name"]}` ({base["family"]}) and {stop}.
 ```python
 from superneurons import SuperNeuronClassifier, read_records
 
-classifier = SuperNeuronClassifier.from_pretrained("path/to/this/directory")
+classifier = SuperNeuronClassifier.from_pretrained("{place}")
 classifier.predict(read_records("questions.jsonl", require_labels=False))
 ```
 
@@ -70,8 +81,8 @@ applies to the base model.
 """
 
 
-def cascade_card(config: Mapping[str, Any]) -> str:
-    """Return a short model card of a cascade in Markdown, from its configuration."""
+def cascade_card(config: Mapping[str, Any], place: str = _PLACE) -> str:
+    """Return a short model card of a cascade in Markdown, as :func:`card` does."""
     base, probing, verified = config["base_model"], config["probing_set"], config["verified"]
     labels = ", ".join(config["labels"]) or "each record's own options"
     stops = [
@@ -105,7 +116,7 @@ Stops `{base["name"]}` ({base["family"]}, {base["layers"]} layers) as soon as it
 ```python
 from superneurons import Cascade, read_records
 
-cascade = Cascade.from_pretrained("path/to/this/directory")
+cascade = Cascade.from_pretrained("{place}")
 cascade.predict(read_records("questions.jsonl", require_labels=False))
 ```
 
