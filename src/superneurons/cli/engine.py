@@ -115,7 +115,7 @@ def answer_into(
         print_json({"out": str(out), **asdict(done)})
         return
     kept = f", {done.kept} of {done.blocks} blocks answered before" if done.kept else ""
-    wrong = (
+    bad = (
         f"; {done.errors} could not be answered: see their column 'error'" if done.errors else ""
     )
-    print(f"{done.rows:,} rows answered into {out}{kept}{wrong}.")
+    print(f"{done.rows:,} rows answered into {out}{kept}{bad}.")

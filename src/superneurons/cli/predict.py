@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -17,27 +17,32 @@ from superneurons.vlm.acceleration import Acceleration
 
 __all__ = ["predict"]
 
+_Saved: TypeAlias = Annotated[
+    Path, typer.Argument(help="What `superneurons fit`, `search` or `cascade` saved.")
+]
+_Pictures: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[classifiers and pictures]...",
+        help="Other classifiers (directories), to look at the same pictures once; pictures to "
+        "ask about.",
+    ),
+]
+_Records: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--data", "-d", help="Records to answer, in any form `fit` reads, or '-'."),
+]
+_Elsewhere: TypeAlias = Annotated[
+    str | None, typer.Option("--model", "-m", help="The base model, if it is elsewhere now.")
+]
+
 
 def predict(
-    classifier: Annotated[
-        Path, typer.Argument(help="What `superneurons fit`, `search` or `cascade` saved.")
-    ],
-    pictures: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[classifiers and pictures]...",
-            help="Other classifiers (directories), to look at the same pictures once; pictures to "
-            "ask about.",
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", "-d", help="Records to answer, in any form `fit` reads, or '-'."),
-    ] = None,
+    classifier: _Saved,
+    pictures: _Pictures = None,
+    data: _Records = None,
     question: options.Question = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The base model, if it is elsewhere now.")
-    ] = None,
+    model: _Elsewhere = None,
     acceleration: options.Accelerated = "auto",
     preparation: options.Prepared = "auto",
     batch_size: options.BatchSize = 8,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -18,46 +18,59 @@ __all__ = ["probe"]
 
 _BEST = 5
 
+_Store: TypeAlias = Annotated[
+    Path, typer.Option("--out", "-o", help="Directory for the activations.")
+]
+_ReadOut: TypeAlias = Annotated[
+    str, typer.Option(help="The read-out that will be fitted: it decides what is asked.")
+]
+_Multiclass: TypeAlias = Annotated[
+    Literal["auto", "native", "unrolled"], typer.Option(help="As for `fit`.")
+]
+_Site: TypeAlias = Annotated[
+    Literal["residual", "mlp", "heads", "vision", "projector"] | None,
+    typer.Option(help="As for `fit`.", show_default=False),
+]
+_Position: TypeAlias = Annotated[
+    Literal["last_prompt", "first_generated", "image_mean", "image_max"],
+    typer.Option(help="As for `fit`."),
+]
+_Resolution: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, help="As for `fit`.", show_default=False)
+]
+_MaxLayer: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, help="Deepest layer that is captured.", show_default=False)
+]
+_Balanced: TypeAlias = Annotated[bool, typer.Option(help="As for `fit`.")]
+_Engine: TypeAlias = Annotated[
+    Literal["local", "ranks", "ray"],
+    typer.Option(
+        help="This process; several processes on this machine; a Ray cluster. Started by "
+        "torchrun, each process is a rank, whatever stands here."
+    ),
+]
+_Ranks: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="With --engine ranks: processes; each takes a GPU.")
+]
+
 
 def probe(
     data: options.Data,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the activations.")],
+    out: _Store,
     model: options.Model = "demo",
     question: options.Question = None,
-    read_out: Annotated[
-        str, typer.Option(help="The read-out that will be fitted: it decides what is asked.")
-    ] = "super-neurons",
-    multiclass: Annotated[
-        Literal["auto", "native", "unrolled"], typer.Option(help="As for `fit`.")
-    ] = "auto",
-    site: Annotated[
-        Literal["residual", "mlp", "heads", "vision", "projector"] | None,
-        typer.Option(help="As for `fit`.", show_default=False),
-    ] = None,
-    position: Annotated[
-        Literal["last_prompt", "first_generated", "image_mean", "image_max"],
-        typer.Option(help="As for `fit`."),
-    ] = "last_prompt",
-    resolution: Annotated[
-        int | None, typer.Option(min=1, help="As for `fit`.", show_default=False)
-    ] = None,
-    max_layer: Annotated[
-        int | None, typer.Option(min=1, help="Deepest layer that is captured.", show_default=False)
-    ] = None,
+    read_out: _ReadOut = "super-neurons",
+    multiclass: _Multiclass = "auto",
+    site: _Site = None,
+    position: _Position = "last_prompt",
+    resolution: _Resolution = None,
+    max_layer: _MaxLayer = None,
     prompt_order: options.Order = "picture-first",
     prompt_template: options.Template = None,
-    balanced: Annotated[bool, typer.Option(help="As for `fit`.")] = True,
+    balanced: _Balanced = True,
     batch_size: options.BatchSize = 8,
-    engine: Annotated[
-        Literal["local", "ranks", "ray"],
-        typer.Option(
-            help="This process; several processes on this machine; a Ray cluster. Started by "
-            "torchrun, each process is a rank, whatever stands here."
-        ),
-    ] = "local",
-    ranks: Annotated[
-        int, typer.Option(min=1, help="With --engine ranks: processes; each takes a GPU.")
-    ] = 2,
+    engine: _Engine = "local",
+    ranks: _Ranks = 2,
     actors: engines.ActorCount = 1,
     gpus_per_actor: engines.GpusPerActor = None,
     ray_address: engines.RayAddress = None,

@@ -118,8 +118,7 @@ def answer_data(
 ) -> Answered:
     """Answer data into a directory of Parquet files; a run that was stopped goes on.
 
-    Each block is a file, which appears when it is whole. Sorted by name they hold the rows in the
-    order of the data.
+    Each block is a file, which appears when it is whole; by name they are in the data's order.
 
     Parameters
     ----------
@@ -159,9 +158,8 @@ def answer_data(
     outputs = Outputs.adopt(out.absolute(), blocks, settings)
     missing = outputs.missing()
     given = (outputs.directory, directory.absolute(), model, question, opening)
-    tasks = [(number, blocks[number]) for number in missing]
     done, rows, errors = len(blocks) - len(missing), 0, 0
-    for result in _results(tasks, given, actors):
+    for result in _results([(number, blocks[number]) for number in missing], given, actors):
         done, rows, errors = done + 1, rows + result["rows"], errors + result["errors"]
         if progress is not None:
             progress(done, len(blocks))

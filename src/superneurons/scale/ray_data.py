@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from superneurons import errors
 from superneurons._extras import require
 from superneurons.errors import DataError, Problem, SuperNeuronsError
 
@@ -151,10 +150,12 @@ def _described(error: SuperNeuronsError) -> dict[str, Any]:
 
 
 def _rebuilt(told: dict[str, Any]) -> SuperNeuronsError:
-    kind = getattr(errors, told.pop("kind"), SuperNeuronsError)
+    name, kinds = told.pop("kind"), [SuperNeuronsError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    kind = next((kind for kind in kinds if kind.__name__ == name), SuperNeuronsError)
     problems = [Problem(*problem) for problem in told.pop("problems")]
-    error: SuperNeuronsError = kind(told.pop("what"), problems=problems, **told)
-    return error
+    return kind(told.pop("what"), problems=problems, **told)
 
 
 def _refuse_too_much(there: dict[str, float], actors: Actors) -> None:

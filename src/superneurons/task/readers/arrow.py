@@ -60,7 +60,8 @@ def parquet_rows(
 
 def _groups(metadata: Any, start: int, stop: int) -> tuple[list[int], int]:
     """The row groups that hold rows ``start`` … ``stop``, and how many rows precede them."""
-    groups, first, before = [], 0, 0
+    groups: list[int] = []
+    first = before = 0
     for number in range(metadata.num_row_groups):
         after = before + metadata.row_group(number).num_rows
         if after > start and before < stop:
