@@ -15,7 +15,15 @@ from pictures import bright_records
 from superneurons.activations import store
 from superneurons.activations.capture import Captured, capture, captures
 from superneurons.activations.site import Site
-from superneurons.activations.store import capture_to_store, write_atomically
+from superneurons.activations.store import (
+    Plan,
+    adopt_plan,
+    capture_shards,
+    capture_to_store,
+    plan_of,
+    read_shard,
+    write_atomically,
+)
 from superneurons.errors import DataError, MismatchError, OutputError
 from superneurons.task.record import Record
 from superneurons.vlm.answer import label_words
@@ -240,3 +248,37 @@ def test_a_record_that_fails_leaves_the_shards_before_it(
         (tmp_path / "17.png").write_bytes(good)
         found = capture_to_store(llava, plain, tmp_path / "store", batch_size=2)
     assert np.array_equal(found.flat, capture(llava, forty, batch_size=2).flat)
+
+
+@pytest.mark.parametrize(("n", "shards", "last"), [(1, 1, 1), (16, 1, 16), (17, 2, 1), (40, 3, 8)])
+def test_shards_hold_each_record_once(n: int, shards: int, last: int) -> None:
+    plan = Plan("", n, {}, 2, "", {}, "", ())
+    assert list(plan.shards) == list(range(shards))
+    held = [index for number in plan.shards for index in range(n)[plan.records_of(number)]]
+    assert held == list(range(n))
+    assert len(range(n)[plan.records_of(shards - 1)]) == last
+
+
+def test_shards_captured_apart_are_those_of_one_capture(
+    llava: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    capture_to_store(llava, forty, tmp_path / "whole", batch_size=2)
+    plan = plan_of(llava, forty, batch_size=2)
+    (found,) = capture_shards(llava, forty, tmp_path / "part", plan, [2])
+    assert len(found) == 8
+    name = "shard-00002.safetensors"
+    assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert read_shard(tmp_path / "part", 1, plan) is None
+
+
+def test_shards_may_lie_in_folders_that_the_index_names(
+    llava: VLM, forty: list[Record], tmp_path: Path
+) -> None:
+    plan, store_ = plan_of(llava, forty, batch_size=2), tmp_path / "store"
+    adopt_plan(store_, plan)
+    list(capture_shards(llava, forty, store_ / "a", plan, [0, 2]))
+    list(capture_shards(llava, forty, store_ / "b", plan, [1]))
+    (store_ / "index.json").write_text('{"shards": {"0": "a", "1": "b", "2": "a"}}')
+    with patch.object(llava.model, "forward", side_effect=AssertionError):
+        found = capture_to_store(llava, forty, store_, batch_size=2)
+    assert np.array_equal(found.activations, capture(llava, forty, batch_size=2).activations)
