@@ -50,14 +50,16 @@ def running(engine: Any = None, token: str | None = None) -> Iterator[str]:
     """A service on loopback, in a thread."""
     app = create_app(engine or ShadeEngine(), Doors(token=token))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", ws="none"))
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join(10)
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join(10)
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +174,7 @@ def test_the_keyboard_is_enough(
     visit: Callable[..., Opened], address: str, bright_file: Path
 ) -> None:
     found = visit(address)
+    found.page.on("filechooser", lambda _: None)  # so that the browser's own isn't opened
     keys = found.page.keyboard
     found.page.wait_for_selector("#which option", state="attached")
     keys.press("Tab")
@@ -258,7 +261,7 @@ def test_what_went_wrong_is_said_in_words(
         shown.set_input_files("#file", broken)
         shown.wait_for_selector("text=cannot show that file")
         shown.click("#go")
-        shown.wait_for_selector("text=assets.<picture>")
+        shown.wait_for_selector("#wrong:has-text('not a picture of a kind that is read')")
         shown.set_input_files("#file", bright_file)
         for told in ("Try again in 7 s.", "It is too dark in here."):
             shown.click("#go")
@@ -324,6 +327,8 @@ def test_names_are_shown_as_text_however_they_look(
         assert "a deeper exit: layer 2 of 40" in found.page.inner_text("#went")
         assert "25 of 50 neurons for" in found.page.inner_text("#tally")
         assert found.page.locator("#votes tr").count() == 20
+        rows = found.page.locator("#votes tr").evaluate_all("all => all.map(e => e.clientHeight)")
+        assert max(rows) < 50
         found.page.click("#more")
         assert found.page.locator("#votes tr").count() == 50
     assert found.complaints == []

@@ -7,6 +7,7 @@ const made = (tag, text, kind) => {
   return element;
 };
 const FIRST_VOTES = 20;
+const OWN_PLACES = new Set(["questions.q", "assets.<picture>"]);
 const DEPTHS = {
   exit: "It stopped at the classifier's exit",
   deeper: "It was unsure, and went on to a deeper exit",
@@ -40,7 +41,8 @@ async function refusal(response) {
   } catch {
     return `The service answered ${response.status}, and did not say why.`;
   }
-  const problems = (told.problems || []).slice(0, 5).map((one) => `${one.where}: ${one.what}`);
+  const problems = (told.problems || []).slice(0, 5).map(({ where, what }) =>
+    OWN_PLACES.has(where) ? what : `${where}: ${what}`); // there is one question and one picture
   const wait = response.headers.get("Retry-After");
   const again = wait ? `Try again in ${wait} s.` : told.mend;
   return [told.message, ...problems, again].filter(Boolean).join("\n");
@@ -77,6 +79,7 @@ function closed(error) {
   const asks = error.status === 401;
   at("door").hidden = !asks;
   at("columns").hidden = asks;
+  at("programs").hidden = asks;
   if (asks) {
     at("door-wrong").textContent = token ? "That is not the token." : "";
     at("token").focus();
@@ -213,6 +216,7 @@ function votes(all) {
     for (const text of [one.layer, one.index, one.activation.toPrecision(3), one.label]) {
       line.append(made("td", text));
     }
+    line.lastChild.title = one.label;
     return line;
   };
   const fill = (some) => at("votes").replaceChildren(...some.map(row));
