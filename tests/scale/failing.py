@@ -9,5 +9,5 @@ class Fails:
     """Cannot do what is asked."""
 
     def __call__(self, item: int) -> dict[str, int]:
-        problems = [Problem(f"item {item}", "is not there")]
+        problems = [Problem(f"item {item!r}", "is not there")]
         raise DataError("No such thing.", problems=problems, mend="Ask for another.")

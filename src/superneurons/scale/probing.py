@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers.utils.logging import disable_progress_bar
 
 from superneurons.activations.capture import Captured, Progress
 from superneurons.activations.site import Site
@@ -179,6 +180,8 @@ def probe_on_rank(
     MismatchError
         When the store holds activations of something else.
     """
+    if rank.world > 1:
+        disable_progress_bar()  # those of several processes would overwrite each other
     probe = Probe({**params, "device": device_of(rank, params["device"])}, probing, site)
     part = store if rank.world == 1 else part_of(store, rank.rank)
     known = located(store, probe.plan)

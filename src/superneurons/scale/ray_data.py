@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+import numpy as np
+
 from superneurons._extras import require
 from superneurons.errors import DataError, Problem, SuperNeuronsError
 
@@ -133,6 +135,8 @@ class _Worker:
         done, refused = "", ""
         try:
             (item,) = batch["item"]
+            # Ray keeps plain numbers and texts in arrays, which make other types of them.
+            item = item.item() if isinstance(item, np.generic) else item
             done = json.dumps(self._made()(item))
         except SuperNeuronsError as error:
             refused = json.dumps(_described(error))
