@@ -47,15 +47,18 @@ def test_json_has_scores_costs_and_what_was_trained(
     [
         ((), "Give --task (an embedded task) or --data"),
         (("--task", "dark", "--sizes", "50,many"), "--sizes: 'many' is no whole number"),
+        (("--data", "{train}", "--holdout", "1.5"), "--holdout"),
+        (("--task", "dark", "--seed", "-1"), "The seed -1 is out of range"),
         (("--task", "dark", "--rates", "quick"), "--rates: 'quick' is no number"),
         (("--task", "dark", "--rates", "3"), "rates: are [3.0], not all between 0 and 1"),
         (("--task", "dark", "--n-probe", 20, "--sizes", "50"), "size 50: is not from 4 to the 20"),
     ],
 )
 def test_what_makes_no_sense_is_said_before_a_model_is_opened(
-    run: Runner, words: tuple[object, ...], said: str
+    run: Runner, train: Path, words: tuple[object, ...], said: str
 ) -> None:
-    done = run("lora", *words, "--model", "/nowhere")
+    given = [train if word == "{train}" else word for word in words]
+    done = run("lora", *given, "--model", "/nowhere")
     assert done.code == 2
     assert said in done.err
     assert "Traceback" not in done.err

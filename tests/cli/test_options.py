@@ -106,3 +106,15 @@ def test_every_command_asks_with_the_template(
     assert config["prompt"]["frame"] == frame
     scored = run("eval", tmp_path / "found", "--data", test_file, "--json")
     assert scored.json["setting"]["prompt"] == frame, scored.err
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 2**64])
+@pytest.mark.parametrize("command", [("fit", "-o", "clf"), ("compare",), ("search", "-o", "clf")])
+def test_a_seed_that_no_generator_takes_is_refused_before_anything_else(
+    run: Runner, command: tuple[str, ...], seed: int
+) -> None:
+    done = run(*command, "-m", "/nowhere", "-d", "nothing.jsonl", "--seed", seed)
+    assert done.code == 2
+    assert f"The seed {seed} is out of range" in done.err
+    assert "--seed" in done.err
+    assert "nothing.jsonl" not in done.err

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,3 +175,20 @@ def test_a_published_task_is_read_as_its_authors_publish_it(
     by_key = {way["key"]: way for way in done.json["ways"] if way["scored_on"] == "validation"}
     assert by_key["paper-f1-mean"]["printed"]["table"] == "4"
     assert by_key["paper-f1-mean"]["printed"]["recall"] == 94.4
+
+
+class Closed(io.StringIO):
+    """Where a pager that was left read from."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, "closed")
+
+
+def test_what_was_found_is_kept_even_if_nobody_reads_it(
+    run: Runner, words: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "kept"
+    monkeypatch.setattr(sys, "stdout", Closed())
+    assert run("reproduce", "bright", *words, "-o", out, "--json").code == 1
+    monkeypatch.undo()
+    assert run("reproduce", "--again", out).code == 0

@@ -6,12 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from published_files import lines
 from superneurons.evaluate.robustness.gathered import NEURONS
 from superneurons.evaluate.robustness.overlap import KINDS
 from superneurons.evaluate.robustness.shuffled import CONDITIONS
 
 Runner = Callable[..., Any]
+
+
+def write_colours(directory: Path, n: int) -> Path:
+    """Records with three answers."""
+    rows = []
+    for i in range(n):
+        colour = ("red", "green", "blue")[i % 3]
+        Image.new("RGB", (24, 24 + i), colour).save(directory / f"{i}.png")
+        rows.append({"image": f"{i}.png", "question": "Which colour?", "label": colour})
+    return lines(directory / "colours.jsonl", rows)
 
 
 @pytest.fixture
@@ -116,15 +128,19 @@ def test_what_is_there_is_not_written_over_unless_asked(
     (("shift", "-d", "{train}"), "Two distributions"),
     (("shift", "-d", "{train}", "--other", "{train}"), "same data twice"),
     (("shift", "-t", "dark", "-d", "{train}"), "Both --task and data"),
-    (("size", "-d", "{train}", "--sizes", "10;20"), "Not whole numbers"),
+    (("shift", "-d", "{train}", "--other", "{colours}"), "don't have the same labels"),
+    (("size", "-d", "{train}", "--sizes", "10;20"), "'10;20' is no list of whole numbers"),
+    (("size", "-d", "{train}", "--sizes", "3,8"), "at least 4 records"),
+    (("depth", "-d", "{colours}"), "two answers"),
+    (("depth", "-d", "{train}", "--seed", "-1"), "The seed -1 is out of range"),
     (("overlap", "-t", "dark"), "Several tasks"),
     (("overlap", "-t", "dark", "-t", "dork", "--n-probe", "8"), "no embedded task 'dork'"),
 ])  # fmt: skip
 def test_what_cannot_be_done_is_said_before_a_model_is_opened(
-    run: Runner, train: Path, words: tuple[str, ...], said: str
+    run: Runner, train: Path, tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
-    done = run("robustness", *(word.format(train=train) if "train" in word else word
-                               for word in words), "-m", "/nowhere")  # fmt: skip
+    places = {"{train}": str(train), "{colours}": str(write_colours(tmp_path, 24))}
+    done = run("robustness", *(places.get(word, word) for word in words), "-m", "/nowhere")
     assert done.code == 2
     assert said in done.err
     assert "nowhere" not in done.err

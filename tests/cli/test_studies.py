@@ -68,8 +68,28 @@ def test_files_have_the_shortest_names_that_differ() -> None:
 def test_numbers_stand_between_commas() -> None:
     assert numbers("10, 20,30") == [10, 20, 30]
     for text in ("", "ten", "1.5"):
-        with pytest.raises(DataError, match="whole numbers"):
+        with pytest.raises(DataError, match=f"{text!r} is no list of whole numbers"):
             numbers(text)
+
+
+def test_a_directory_is_no_place_for_a_file_even_to_overwrite(tmp_path: Path) -> None:
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="is a directory"):
+            begin(tmp_path, overwrite)
+
+
+def test_the_home_directory_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    place = Path("~/found.json")
+    begin(place, overwrite=False)
+    finish(Found(), "dark", place, as_json=False)
+    assert "dark" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
+    with pytest.raises(OutputError, match="there already"):
+        begin(place, overwrite=False)
 
 
 def test_a_place_is_tried_before_anything_is_computed(tmp_path: Path) -> None:
@@ -80,7 +100,7 @@ def test_a_place_is_tried_before_anything_is_computed(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="already"):
         begin(tmp_path / "file", overwrite=False)
     begin(tmp_path / "file", overwrite=True)
-    with pytest.raises(OutputError, match="already"):
+    with pytest.raises(OutputError, match="is a directory"):
         begin(tmp_path, overwrite=True)
     with pytest.raises(OutputError, match="Cannot write"):
         begin(tmp_path / "file" / "x.json", overwrite=False)

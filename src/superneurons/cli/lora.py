@@ -122,6 +122,12 @@ def _parts(
     from superneurons.task.split import grouped_split
 
     if test is None:
+        if not 0 < share < 1:
+            raise DataError(
+                f"A share of {share:g} of the records can't be held out.",
+                where="--holdout",
+                mend="Give one between 0 and 1, such as 0.3, or other records with --test.",
+            )
         check_images(probe)
         rows = grouped_split(probe, test_size=share, seed=seed)
         probe, test = ([probe[index] for index in part] for part in rows)

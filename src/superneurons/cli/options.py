@@ -40,6 +40,8 @@ __all__ = [
     "Trust",
 ]
 
+_MOST = 2**31 - 1  # studies count on from a seed; generators take half as much again
+
 Model: TypeAlias = Annotated[
     str, typer.Option("--model", "-m", help="'demo', a local directory, or a hub id.")
 ]
@@ -173,5 +175,19 @@ Thumbnails: TypeAlias = Annotated[
         "and unsure answers.",
     ),
 ]
-Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+
+
+def _seed(given: int) -> int:
+    if not 0 <= given <= _MOST:
+        raise DataError(
+            f"The seed {given} is out of range.",
+            where="--seed",
+            mend=f"Give a whole number from 0 to {_MOST}.",
+        )
+    return given
+
+
+Seed: TypeAlias = Annotated[
+    int, typer.Option(callback=_seed, help="Seed of everything that is drawn.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]

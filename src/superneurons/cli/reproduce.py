@@ -141,8 +141,8 @@ def reproduce(
         shuffles=shuffles, batch_size=batch_size, seed=seed,
     )  # fmt: skip
     found = _run(settings, out, overwrite, trust_remote_code)
-    _show(found, as_json)
     _keep(found, out)
+    _show(found, as_json)
 
 
 def _named(task: str | None) -> str:
@@ -192,13 +192,13 @@ def _again(
     moved = {name: given[name] for name in _PLACES if name in given}
     settings = replace(kept.settings, **moved)
     found = _run(settings, out, overwrite, trust, expected=kept.measured)
+    _keep(found, out)
     same = agreement(kept, found)
     if as_json:
         print_json({**found.as_dict(), "again": same.as_dict()})
     else:
         _show(found, as_json)
         print_agreement(same, file)
-    _keep(found, out)
     if not same.equal:
         sys.exit(2)
 

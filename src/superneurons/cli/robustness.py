@@ -137,7 +137,7 @@ def shift(
     With --task: drawings that the model was trained on, and others.
     """
     from superneurons.evaluate.robustness.crossing import Domain
-    from superneurons.evaluate.robustness.shift import study_shift
+    from superneurons.evaluate.robustness.shift import check_domains, study_shift
 
     begin(out, overwrite)
     domains: list[Domain] = []
@@ -153,6 +153,7 @@ def shift(
         for name, (records, scored) in named([data, other], [test, other_test]).items():
             pair = halves(records, scored, None, question, n_probe, n_test, "seen", seed)
             domains.append(Domain(name, *pair))
+    check_domains(domains)
     vlm = opened(model, revision, dtype, device, trust_remote_code)
     found = study_shift(
         vlm, domains, seeds=range(seed, seed + seeds),
@@ -225,10 +226,11 @@ def size(
     as_json: options.Json = False,
 ) -> None:
     """Fit on ever more records: how many are needed, and where the base model is passed."""
-    from superneurons.evaluate.robustness.size import study_size
+    from superneurons.evaluate.robustness.size import check_sizes, study_size
 
     begin(out, overwrite)
     wanted = numbers(sizes)
+    check_sizes(wanted, range(seeds))
     drawn = n_probe or max(8, *wanted)
     probe, others = halves(data, test, task, question, drawn, n_test, sprites, seed)
     vlm = opened(model, revision, dtype, device, trust_remote_code)
@@ -307,10 +309,12 @@ def depth(
     as_json: options.Json = False,
 ) -> None:
     """Count neurons layer by layer, and try whether the first layer suffices."""
+    from superneurons.evaluate.readings import two_answers
     from superneurons.evaluate.robustness.depth import study_depth
 
     begin(out, overwrite)
     probe, others = halves(data, test, task, question, n_probe, n_test, sprites, seed)
+    two_answers(probe, seed)
     vlm = opened(model, revision, dtype, device, trust_remote_code)
     found = study_depth(
         vlm, probe, others, shuffles=shuffles, seeds=range(seed, seed + seeds),

@@ -43,7 +43,12 @@ def begin(out: Path | None, overwrite: bool) -> None:
     quiet()
     if out is None:
         return
-    if out.is_dir() or (out.exists() and not overwrite):
+    out = out.expanduser()
+    if out.is_dir():
+        raise OutputError(
+            f"{str(out)!r} is a directory.", where=str(out), mend="Name a file, such as found.json."
+        )
+    if out.exists() and not overwrite:
         raise OutputError(
             f"{str(out)!r} is there already.",
             where=str(out),
@@ -61,7 +66,7 @@ def finish(found: Study, name: str | None, out: Path | None, as_json: bool) -> N
     content = {"records": name, **found.as_dict()}
     if out is not None:
         text = json.dumps(content, indent=1, ensure_ascii=False)
-        write_atomically(out, (text + "\n").encode())
+        write_atomically(out.expanduser(), (text + "\n").encode())
     if as_json:
         print_json(content)
         return
@@ -143,7 +148,9 @@ def numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise DataError(
-            f"Not whole numbers: {error}.", where=f"--sizes {text}", mend="Such as 10,100,1000."
+            f"{text!r} is no list of whole numbers.",
+            where="--sizes",
+            mend="Give some with commas between them, such as 10,100,1000.",
         ) from error
 
 

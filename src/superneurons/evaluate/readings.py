@@ -27,7 +27,7 @@ from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 from superneurons.vlm.prompt import Prompt
 
-__all__ = ["Reading", "Readings", "read_layers"]
+__all__ = ["Reading", "Readings", "read_layers", "two_answers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def read_layers(
     which of the two passes that is.
     """
     two_parts(probe, test)
-    probing, base = _two_answers(vlm, probe, seed)
+    probing, base = _asked(vlm, probe, seed)
     sites = [Site(position=position) for position in TOKENS]
     with steps("running the model") as told:
         both = capture(
@@ -163,7 +163,19 @@ def _rows(
     return tuple(rows)
 
 
-def _two_answers(vlm: VLM, probe: Sequence[Record], seed: int) -> tuple[ProbingSet, BaseTask]:
+def two_answers(probe: Sequence[Record], seed: int = 0) -> ProbingSet:
+    """Return the probing set of a question with two answers, before a model is opened.
+
+    Parameters
+    ----------
+    probe, seed
+        Labelled records, and what balancing draws by.
+
+    Raises
+    ------
+    DataError
+        When pictures or labels cannot be used, or there are more than two labels.
+    """
     probing = probing_set(probe, balanced=True, seed=seed)
     if probing.form != "direct" or len(probing.labels) != 2:
         raise DataError(
@@ -171,6 +183,11 @@ def _two_answers(vlm: VLM, probe: Sequence[Record], seed: int) -> tuple[ProbingS
             where=", ".join(probing.labels) or "options of each record's own",
             mend="Give a yes/no task; `superneurons compare` takes any.",
         )
+    return probing
+
+
+def _asked(vlm: VLM, probe: Sequence[Record], seed: int) -> tuple[ProbingSet, BaseTask]:
+    probing = two_answers(probe, seed)
     base = base_task(vlm, probe, probing.labels)
     if base.words is None:
         raise ModelError("The base model's first token says too little.", mend=base.why_not)

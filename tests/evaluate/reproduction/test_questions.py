@@ -143,3 +143,11 @@ def test_a_digest_is_of_what_is_asked_not_of_where_it_lies(tmp_path: Path) -> No
     assert digest([record]) != digest([replace(record, label="yes")])
     assert digest([record]) != digest([replace(record, question="Is it dark?")])
     assert digest([record]) != digest(bright_records(1, seed=1))
+
+
+def test_a_test_file_of_another_task_is_refused() -> None:
+    other = [replace(record, label=f"{record.label}!") for record in bright_records(8, seed=1)]
+    with pytest.raises(DataError, match="labels that those to probe on lack") as caught:
+        questions_of(bright_records(12), other, SETTINGS)
+    assert "no!, yes!" in str(caught.value)
+    assert "have no, yes" in str(caught.value)

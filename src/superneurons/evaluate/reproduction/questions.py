@@ -65,7 +65,8 @@ def questions_of(probe: Sequence[Record], test: Sequence[Record], settings: Sett
     Raises
     ------
     DataError
-        When labels or pictures can't be used, or all probing records are scored on, too.
+        When labels or pictures can't be used, those of the test records are other ones, or all
+        probing records are scored on, too.
 
     Warns
     -----
@@ -75,6 +76,8 @@ def questions_of(probe: Sequence[Record], test: Sequence[Record], settings: Sett
     """
     both = [*probe, *test]
     labels = () if is_multiple_choice(both) else tuple(sorted(set(known_labels(both))))
+    if labels:
+        _refuse_strange(probe, test)
     rng = np.random.default_rng(settings.seed)
     records = _some(test, settings.n_test, rng)
     pool = _apart(probe, records)
@@ -90,6 +93,20 @@ def questions_of(probe: Sequence[Record], test: Sequence[Record], settings: Sett
     check_images([*drawn, *records])
     warn_of_contradictions(drawn)
     return Questions(classes, tuple(drawn), asked, tuple(records), labels, unrolled)
+
+
+def _refuse_strange(probe: Sequence[Record], test: Sequence[Record]) -> None:
+    """Refuse answers that nothing is fitted on: a test file of another task."""
+    if any(record.options is not None for record in [*probe, *test]):
+        return
+    known, asked = set(known_labels(probe)), set(known_labels(test))
+    if len(known) > 1 and (strange := sorted(asked - known)):
+        raise DataError(
+            "The records to score on have labels that those to probe on lack.",
+            where=", ".join(strange),
+            mend="Give records of one question; those to probe on have "
+            f"{', '.join(sorted(known))}.",
+        )
 
 
 def _some(

@@ -12,7 +12,7 @@ from superneurons.task.labels import is_multiple_choice, known_labels
 from superneurons.vlm.model import VLM
 from superneurons.vlm.prompt import Prompt
 
-__all__ = ["study_shift"]
+__all__ = ["check_domains", "study_shift"]
 
 
 def study_shift(
@@ -45,6 +45,26 @@ def study_shift(
     -----
     arXiv 2603.10781, table 7.
     """
+    check_domains(domains)
+    named = [(domain, domain.name) for domain in domains]
+    return cross(
+        vlm, "shift", named, prompt=prompt, batch_size=batch_size, seeds=seeds, steps=steps
+    )
+
+
+def check_domains(domains: Sequence[Domain]) -> None:
+    """Refuse what can't be crossed, before a model is opened.
+
+    Parameters
+    ----------
+    domains
+        Two or more, as :func:`study_shift` takes them.
+
+    Raises
+    ------
+    DataError
+        As :func:`study_shift` does.
+    """
     names = [domain.name for domain in domains]
     if len(set(names)) < max(2, len(names)):
         raise DataError(
@@ -56,10 +76,6 @@ def study_shift(
         two_parts(domain.probe, domain.test)
     two_parts([r for d in domains for r in d.probe], [r for d in domains for r in d.test])
     _refuse_other_labels(domains)
-    named = [(domain, domain.name) for domain in domains]
-    return cross(
-        vlm, "shift", named, prompt=prompt, batch_size=batch_size, seeds=seeds, steps=steps
-    )
 
 
 def _refuse_other_labels(domains: Sequence[Domain]) -> None:

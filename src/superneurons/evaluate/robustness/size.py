@@ -33,7 +33,7 @@ from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 from superneurons.vlm.prompt import Prompt
 
-__all__ = ["SIZES", "Lead", "SizeCurve", "SizePoint", "stays", "study_size"]
+__all__ = ["SIZES", "Lead", "SizeCurve", "SizePoint", "check_sizes", "stays", "study_size"]
 
 SIZES = (10, 30, 100, 300, 1000, 3000, 5000)
 """Probing-set sizes; arXiv 2603.10781, figure 5, has 10, 100, 500, 1,000, 3,000 and 5,000."""
@@ -177,6 +177,26 @@ def _from(size: int | None) -> str:
     return "never" if size is None else str(size)
 
 
+def check_sizes(sizes: Sequence[int], seeds: Sequence[int]) -> None:
+    """Refuse sizes that can't be studied, before a model is opened.
+
+    Raises
+    ------
+    DataError
+        When there are none, or some below 4, or no seeds.
+
+    Examples
+    --------
+    >>> check_sizes([10, 100], [0])
+    """
+    if not sizes or min(sizes) < 4 or not seeds:
+        raise DataError(
+            f"Sizes {', '.join(map(str, sizes)) or 'none'}; {len(seeds)} seeds.",
+            where="sizes",
+            mend="Give sizes of at least 4 records, and at least one seed.",
+        )
+
+
 def study_size(
     vlm: VLM,
     probe: Sequence[Record],
@@ -211,13 +231,8 @@ def study_size(
         No sizes or one below 4, no seeds, records in both sets, pictures or labels that cannot be
         used.
     """
+    check_sizes(sizes, seeds)
     wanted = sorted({min(size, len(probe)) for size in sizes})
-    if not wanted or min(wanted) < 4 or not seeds:
-        raise DataError(
-            f"Sizes {wanted}, {len(seeds)} seeds.",
-            where="sizes",
-            mend="Give sizes of at least 4 records, and at least one seed.",
-        )
     two_parts(probe, test)
     found = gather(vlm, [probe, test], prompt=prompt, batch_size=batch_size, seed=seeds[0],
                    steps=steps)  # fmt: skip
