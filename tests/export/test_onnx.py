@@ -160,6 +160,14 @@ def test_records_that_ask_something_else_are_refused(
     assert [problem.what for problem in refused.value.problems] == [said, said]
 
 
+def test_a_question_that_was_not_fitted_is_refused(
+    classifier: SuperNeuronClassifier, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"fitted on .*, not on 'Is it dark\?'"):
+        export_onnx(classifier, tmp_path / "out", question="Is it dark?")
+    assert not (tmp_path / "out").exists()
+
+
 def test_eight_bits_need_records(classifier: SuperNeuronClassifier, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="only be told on records"):
         export_onnx(classifier, tmp_path / "out", int8=True)

@@ -85,8 +85,8 @@ def export_onnx(
     Raises
     ------
     DataError
-        When no graph is written for what it reads, no question is known, or records ask others,
-        have several pictures, or give pixels of another shape.
+        When no graph is written for what it reads, no question is known, another one was fitted,
+        or records ask others, have several pictures, or give pixels of another shape.
     ModelError
         When the family cannot be traced.
     MissingExtraError
@@ -96,40 +96,71 @@ def export_onnx(
     NotFittedError
         Before ``fit``.
     """
+    directory = Path(directory).expanduser()
+    _check(classifier, records, int8)
+    check_free(directory, overwrite=overwrite)
+    asked = _asked(classifier, records, question)
+    pixels = _pixels(classifier, asked)
+    told = _origin(classifier, asked[0].question)
+    with new_directory(directory, overwrite=overwrite) as partial:
+        told |= _made(partial, classifier, asked, pixels, compare=bool(records), int8=int8)
+        write_json(partial, told)
+        write_atomically(partial / "README.md", onnx_card(told).encode())
+    return told
+
+
+def _check(classifier: SuperNeuronClassifier, records: Sequence[Record] | None, int8: bool) -> None:
     check_is_fitted(classifier, "read_out_")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         require(package, extra="onnx", purpose="Exporting an ONNX graph")
-    directory = Path(directory).expanduser()
-    check_free(directory, overwrite=overwrite)
     check_asked_once(classifier)
-    asked = _asked(classifier, records, question)
     if int8 and not records:
         raise DataError(
             "Whether 8 bits answer alike can only be told on records.",
             where="int8",
             mend="Give records (--data), or leave 8 bits out.",
         )
-    told = {**provenance(classifier, "onnx"), "question": asked[0].question}
+
+
+def _origin(classifier: SuperNeuronClassifier, question: str) -> dict[str, Any]:
+    told = {**provenance(classifier, "onnx"), "question": question}
     told["licence"] = licence_of(classifier.vlm.name)
     told["versions"] |= {name: version(name) for name in ("onnx", "onnxruntime")}
-    pixels = _pixels(classifier, asked)
-    with new_directory(directory, overwrite=overwrite) as partial:
-        told |= _graph(partial / _GRAPH, classifier, asked, pixels)
-        opened, any_batch = session(partial / _GRAPH), told["graph"]["any_batch"]
-        theirs = probabilities(opened, pixels, any_batch=any_batch)
-        told["compared"] = _compared(classifier, records, theirs) if records else None
-        told["latency_ms"] = _timed(classifier, asked, opened, pixels[0])
-        told["int8"] = _eight(partial, classifier, asked, pixels, any_batch) if int8 else None
-        write_json(partial, told)
-        write_atomically(partial / "README.md", onnx_card(told).encode())
     return told
+
+
+def _made(
+    directory: Path,
+    classifier: SuperNeuronClassifier,
+    asked: Sequence[Record],
+    pixels: Sequence[NDArray[np.float32]],
+    *,
+    compare: bool,
+    int8: bool,
+) -> dict[str, Any]:
+    """Write the graphs, and say what they are, answer and take."""
+    told = _graph(directory / _GRAPH, classifier, asked, pixels)
+    opened, any_batch = session(directory / _GRAPH), told["graph"]["any_batch"]
+    theirs = probabilities(opened, pixels, any_batch=any_batch)
+    return told | {
+        "compared": _compared(classifier, asked, theirs) if compare else None,
+        "latency_ms": _timed(classifier, asked, opened, pixels[0]),
+        "int8": _eight(directory, classifier, asked, pixels, any_batch) if int8 else None,
+    }
 
 
 def _asked(
     classifier: SuperNeuronClassifier, records: Sequence[Record] | None, question: str | None
 ) -> list[Record]:
     """The records, or one that is made up, all asked what the graph will hold."""
-    wanted = question or classifier.question_
+    fitted = classifier.question_
+    if question and fitted and question != fitted:
+        raise DataError(
+            f"The classifier was fitted on {fitted!r}, not on {question!r}.",
+            where="question",
+            mend="Leave the question (--question) out.",
+        )
+    wanted = question or fitted
     if wanted is None and records:
         wanted = records[0].question
     if wanted is None:
