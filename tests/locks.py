@@ -13,6 +13,7 @@ __all__ = ["locked"]
 def locked(**changed: Any) -> Locked:
     """A classifier in a lock; what is given takes the place of its parts."""
     reference = {name: tuple([0] * len(edges) + [40]) for name, edges in EDGES.items()}
+    reference["confidence"] = (*reference["confidence"][:-1], 30)
     parts: dict[str, Any] = {
         "artefact": "a" * 64,
         "base_model": {
@@ -33,6 +34,6 @@ def locked(**changed: Any) -> Locked:
         "accuracy": Share(34, 40, 40.0, (0.7, 0.93)),
         "answered_accuracy": Share(28, 30, 30.0, (0.78, 0.98)),
         "escalated": Share(10, 40, 40.0, (0.14, 0.41)),
-        "reference": {"label": (20, 20), **reference},
+        "reference": {"label": (15, 15), **reference},
     }
     return Locked(**parts | changed)

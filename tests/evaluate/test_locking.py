@@ -130,7 +130,7 @@ def test_a_lock_says_what_it_belongs_to_and_how_good_it_is(
     assert found.labels == ("no", "yes")
     assert found.escalated.n == found.accuracy.n
     assert found.answered_accuracy.n == found.accuracy.n - found.escalated.hits
-    assert sum(found.reference["label"]) == found.accuracy.n
+    assert sum(found.reference["label"]) == found.answered_accuracy.n
     assert 0.4 < found.accuracy.value < 1
     write_lock(Lock({"murky": found}), tmp_path / "x.lock")
     assert read_lock(tmp_path / "x.lock").classifiers == {"murky": found}
@@ -172,6 +172,7 @@ def test_records_with_options_of_their_own_are_measured_too(llava: VLM, tmp_path
     classifier = SuperNeuronClassifier.from_pretrained(tmp_path / "c", llava)
     found = lock_classifier(classifier, tmp_path / "c", choices(36, seed=4), target_accuracy=0.9)
     assert (found.labels, found.reference["label"]) == ((), ())
-    assert sum(found.reference["confidence"]) == found.accuracy.n
+    assert sum(found.reference["confidence"]) == found.answered_accuracy.n
+    assert sum(found.reference["side"]) == found.accuracy.n
     write_lock(Lock({"c": found}), tmp_path / "x.lock")
     assert read_lock(tmp_path / "x.lock").locked("c") == found

@@ -17,7 +17,7 @@ from serve.engines import BRIGHT, CHOICES, SHADE, ShadeEngine
 from superneurons.serve.drift import Drift
 from superneurons.serve.figures import Figure
 from superneurons.serve.jobs import Answer, Job
-from superneurons.shortcut.lock import Locked
+from superneurons.shortcut.lock import Locked, Share
 from superneurons.shortcut.reference import EDGES, counted, psi
 
 FITTED = {one.name: one for one in (BRIGHT, SHADE, CHOICES)}
@@ -34,7 +34,9 @@ def seen(levels: Sequence[int]) -> Locked:
         "side": tuple(counted("side", [8.0] * len(levels))),
         "aspect": tuple(counted("aspect", [1.0] * len(levels))),
     }
-    return locked(reference=reference)
+    n = len(levels)
+    none = Share(0, n, float(n), (0.0, 1.0))
+    return locked(reference=reference, threshold=0.0, escalated=none)
 
 
 def answered(drift: Drift, levels: Sequence[int], size: tuple[int, int] = (8, 8)) -> None:
@@ -105,6 +107,22 @@ def test_without_forgetting_the_index_is_that_of_all_counts() -> None:
     assert of(drift.metrics(), "psi", of="brightness") == pytest.approx(expected, rel=1e-6)
     by_chance = of(drift.metrics(), "psi_by_chance", of="brightness")
     assert by_chance == pytest.approx(9 * (1 / 200 + 1 / 150), rel=1e-6)
+
+
+def test_of_answers_that_go_on_only_their_number_is_compared() -> None:
+    drift = Drift(FITTED, {"bright": locked()})  # 10 of 40 go on below 0.75
+    sure, unsure = ({"no": 1 - p, "yes": p} for p in (0.9, 0.6))
+    for _ in range(30):
+        drift("id", Job((), "bright"), Answer("yes", sure, 0.9, "exit", 2))
+    for depth in ("base", "exit", "remote"):
+        drift("id", Job((), "bright"), Answer("no", unsure, 0.6, depth, 6))  # type: ignore[arg-type]
+    drift("id", Job((), "bright"), Answer("no", sure, 0.99, "base", 6))
+    found = drift.metrics()
+    assert of(found, "seen", classifier="bright", of="given", bin="given") == 30
+    assert of(found, "seen", classifier="bright", of="given", bin="goes on") == 4
+    assert of(found, "seen", classifier="bright", of="label", bin="no") == 0
+    assert sum(of(found, "seen", classifier="bright", of="confidence")) == 30
+    assert 0 < of(found, "psi", of="given") < 0.2
 
 
 def test_of_several_pictures_each_counts() -> None:

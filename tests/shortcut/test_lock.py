@@ -28,7 +28,7 @@ def test_a_lock_that_was_written_is_read_as_it_was(path: Path) -> None:
     options = locked(
         labels=(), question=None, threshold=1.0, met=False,
         answered_accuracy=Share(0, 0, 0.0, (0.0, 1.0)), escalated=Share(40, 40, 40.0, (0.9, 1.0)),
-        reference={**locked().reference, "label": ()},
+        reference={**locked().reference, "label": (), "confidence": (0,) * 8},
     )  # fmt: skip
     lock = Lock({"bright": locked(), "options": options})
     write_lock(lock, path)

@@ -164,7 +164,7 @@ def lock_classifier(
         question=classifier.question_, labels=labels,
         target_accuracy=float(target_accuracy), threshold=threshold, met=met, chose=len(choosing),
         accuracy=accuracy, answered_accuracy=answered, escalated=escalated,
-        reference=_reference([records[row] for row in verifying], verified, labels),
+        reference=_reference([records[row] for row in verifying], verified, labels, threshold),
     )  # fmt: skip
 
 
@@ -241,11 +241,13 @@ def choose_threshold(
 
 
 def _reference(
-    records: Sequence[Record], found: Measured, labels: Sequence[str]
+    records: Sequence[Record], found: Measured, labels: Sequence[str], threshold: float
 ) -> dict[str, tuple[int, ...]]:
-    given = [answer.label for answer in found.answers]
+    # Only of answers that are given: a service doesn't see what became of the others.
+    sure = found.part(np.flatnonzero(found.confidence >= threshold))
+    given = [answer.label for answer in sure.answers]
     pictures = [measured(open_image(image)) for record in records for image in record.images]
-    values = {"confidence": found.confidence.tolist()} | {
+    values = {"confidence": sure.confidence.tolist()} | {
         name: [picture[name] for picture in pictures] for name in EDGES if name != "confidence"
     }
     return {"label": tuple(given.count(label) for label in labels)} | {

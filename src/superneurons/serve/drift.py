@@ -13,6 +13,7 @@ from superneurons.shortcut.reference import EDGES, bin_of, measured, psi, psi_by
 __all__ = ["Drift"]
 
 _HALF_LIFE = 1000
+_GIVEN = ("given", "goes on")
 
 
 class Drift:
@@ -27,6 +28,10 @@ class Drift:
     which an answer counts half as much after ``half_life`` others. Beside it stands what to expect
     by chance, from as few answers as there are
     (:func:`~superneurons.shortcut.reference.psi_by_chance`).
+
+    Labels and confidences are those of answers that the classifier gave itself, at the lock's
+    threshold or above: what it would have said to the others isn't known once they have gone on.
+    How many go on is a histogram of its own, ``given``.
 
     Parameters
     ----------
@@ -52,10 +57,7 @@ class Drift:
     ) -> None:
         self._keep = 0.5 ** (1 / half_life)
         self._mutex = Mutex()
-        self._seen = {
-            name: _Seen(one.labels, None if name not in locked else locked[name].reference)
-            for name, one in fitted.items()
-        }
+        self._seen = {name: _Seen(one.labels, locked.get(name)) for name, one in fitted.items()}
 
     def __call__(self, _request_id: str, job: Job, answer: Answer) -> None:
         """Count an answer."""
@@ -96,10 +98,15 @@ class _Histogram:
 class _Seen:
     """What one classifier answered and was shown."""
 
-    def __init__(
-        self, labels: Sequence[str], reference: Mapping[str, Sequence[int]] | None
-    ) -> None:
-        sizes = {"label": len(labels)} | {name: len(edges) + 1 for name, edges in EDGES.items()}
+    def __init__(self, labels: Sequence[str], locked: Locked | None) -> None:
+        self._threshold, reference = 0.0, None
+        if locked is not None:
+            on = locked.escalated
+            self._threshold = locked.threshold
+            reference = {**locked.reference, "given": (on.n - on.hits, on.hits)}
+        sizes = {"label": len(labels), "given": len(_GIVEN)} | {
+            name: len(edges) + 1 for name, edges in EDGES.items()
+        }
         self._labels = tuple(labels)
         self._histograms = {
             name: _Histogram(bins, None if reference is None else reference[name])
@@ -108,17 +115,21 @@ class _Seen:
         }
 
     def add(self, answer: Answer, pictures: Sequence[Mapping[str, float]], keep: float) -> None:
-        if answer.label in self._labels:
+        given = answer.depth == "exit" and answer.confidence >= self._threshold
+        self._histograms["given"].add(0 if given else 1, keep)
+        if given and answer.label in self._labels:
             self._histograms["label"].add(self._labels.index(answer.label), keep)
-        self._histograms["confidence"].add(bin_of("confidence", answer.confidence), keep)
+        if given:
+            self._histograms["confidence"].add(bin_of("confidence", answer.confidence), keep)
         for picture in pictures:
             for name, value in picture.items():
                 self._histograms[name].add(bin_of(name, value), keep)
 
     def figures(self, classifier: str) -> Iterator[Figure]:
+        known = {"label": self._labels, "given": _GIVEN}
         for name, histogram in self._histograms.items():
             own = {"classifier": classifier, "of": name}
-            names = self._labels if name == "label" else _ranges(EDGES[name])
+            names = known.get(name) or _ranges(EDGES[name])
             for bin_name, count in zip(names, histogram.total, strict=True):
                 yield Figure("seen", count, own | {"bin": bin_name})
             if histogram.reference is None:

@@ -88,7 +88,8 @@ class Locked:
     escalated
         Answers that go on, of all.
     reference
-        Histograms: of ``label``, and of what :data:`~superneurons.shortcut.reference.EDGES` names.
+        Histograms: of ``label`` and ``confidence``, of the answers that are given; of the pictures
+        of all records, in the bins of :data:`~superneurons.shortcut.reference.EDGES`.
     """
 
     artefact: str

@@ -161,7 +161,7 @@ def _contradictions(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, counts in one["reference"].items():
         if name in EDGES and name != "confidence":
             continue  # of pictures, of which a record may have several
-        if sum(counts) != (total if name != "label" or one["labels"] else 0):
-            yield f"reference.{name}", f"counts {sum(counts)} of {total} records"
+        if sum(counts) != (answered if name != "label" or one["labels"] else 0):
+            yield f"reference.{name}", f"counts {sum(counts)} of {answered} that were answered"
     if len(one["reference"]["label"]) != len(one["labels"]):
         yield "reference.label", f"{len(one['reference']['label'])} for {len(one['labels'])} labels"
