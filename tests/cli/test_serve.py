@@ -118,6 +118,10 @@ def test_sigterm_under_load_loses_no_accepted_request(clf: Path) -> None:
         (["--deadline-s", "0"], "deadline_s"),
         (["--host", "203.0.113.9"], "cannot listen"),
         (["--remote", "ftp://x"], "no address of a service"),
+        (["--max-body-mb", "inf"], "inf MB is no limit"),
+        (["--max-body-mb", "nan"], "nan MB is no limit"),
+        (["--grace-s", "nan"], "grace-s"),
+        (["--grace-s", "-1"], "grace-s"),
     ],
 )
 def test_what_cannot_be_served_is_said_before_anybody_is_let_in(

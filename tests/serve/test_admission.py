@@ -165,3 +165,28 @@ def test_the_service_sheds_what_it_cannot_answer_in_time() -> None:
         assert "superneurons_admission_under_way 0" in client.get("/metrics").text
     with asking() as client:
         assert "superneurons_admission" not in client.get("/metrics").text
+
+
+def test_how_long_a_client_takes_to_send_says_nothing_of_the_service() -> None:
+    clock = Clock()
+    admission = Admission(0.1, clock)
+    before = admission.limit
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+        clock.now += 0.05
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive() -> Any:
+        clock.now += 3
+        return {"type": "http.request", "body": b"", "more_body": clock.now < 110}
+
+    async def send(_message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "headers": []}
+    asyncio.run(Shedding(application, admission)(scope, receive, send))
+    assert clock.now > 110
+    assert admission.limit == before
+    assert admission.under_way == 0

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 
 from superneurons.errors import BusyError, DeadlineError
+from superneurons.serve.batch_limit import BatchLimit
 from superneurons.serve.batching import Ticket, Waiting
 from superneurons.serve.jobs import Answer, Job
-from superneurons.serve.batch_limit import BatchLimit
 from superneurons.serve.pace import Pace
 from superneurons.serve.settings import EngineSettings
 
@@ -189,3 +190,52 @@ def test_an_answer_that_is_there_is_not_replaced() -> None:
     job.fail(BusyError("too late"))
     job.expire()
     assert job.future.result() is ANSWER
+
+
+def test_a_client_that_hangs_up_while_its_job_expires_disturbs_nobody() -> None:
+    queue = waiting(window=0)
+    late, gone, next_one = ticket(deadline=0), ticket(deadline=0), ticket()
+
+    class HungUp(Future[Answer]):
+        """Is cancelled at the last moment: after it was seen to be open."""
+
+        def done(self) -> bool:
+            found = super().done()
+            self.cancel()
+            return found
+
+        def set_exception(self, exception: BaseException | None) -> None:
+            self.cancel()
+            super().set_exception(exception)
+
+    gone.future = HungUp()
+    for job in (gone, late, next_one):
+        queue.add(job)
+    assert queue.take(idle) == [next_one]
+    assert isinstance(late.future.exception(0), DeadlineError)
+    assert gone.future.cancelled()
+    assert queue.accepted == 1
+
+
+def test_what_is_put_back_after_the_end_fails_as_all_else_did() -> None:
+    queue, end = waiting(window=0), BusyError("It has stopped.")
+    held = ticket()
+    queue.add(held)
+    assert queue.take(idle) == [held]
+    queue.stop(end)
+    queue.put_back([held])
+    assert held.future.exception(0) is end
+    assert (len(queue), queue.accepted) == (0, 0)
+
+
+def test_a_request_is_not_refused_for_its_own_questions() -> None:
+    pace = Pace()
+    pace.saw(1, 5.0)
+    queue, own, other = waiting(pace, max_wait=1.0), object(), object()
+    for _ in range(3):
+        queue.add(Ticket(Job((), request=own), "a"))
+    for request in (other, None):
+        with pytest.raises(BusyError, match="3 jobs are before"):
+            queue.add(Ticket(Job((), request=request), "a"))
+    queue.add(Ticket(Job((), request=own), "a"))
+    assert queue.accepted == 4

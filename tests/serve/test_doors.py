@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from superneurons.errors import DataError
-from superneurons.serve.doors import Doors
+from superneurons.serve.doors import Doors, hosts_of
 
 
 def test_all_limits_are_checked_at_once() -> None:
@@ -19,3 +19,8 @@ def test_all_limits_are_checked_at_once() -> None:
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
     with pytest.raises(DataError, match="token"):
         Doors(token=token)
+
+
+@pytest.mark.parametrize(("host", "name"), [("127.0.0.2", "127.0.0.2"), ("::1", "[::1]")])
+def test_a_service_answers_to_the_address_that_it_listens_on(host: str, name: str) -> None:
+    assert name in hosts_of(host, [])

@@ -64,3 +64,10 @@ def test_what_where_mend_and_all_problems_are_told() -> None:
             "problems": [{"where": "a", "what": "b"}],
         }
     }
+
+
+def test_a_refusal_says_the_same_whatever_it_was_raised_from() -> None:
+    with pytest.raises(HTTPException) as caught:
+        raise refused(400, "x", where="here", mend="Do y.") from ValueError("z")
+    body = json.loads(bytes(error_response(caught.value).body))["error"]
+    assert (body["where"], body["mend"]) == ("here", "Do y.")

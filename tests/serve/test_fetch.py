@@ -22,7 +22,8 @@ INSIDE = [
     "100.64.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1",
     "::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "fe80::1", "fe80::1%eth0", "fc00::1",
     "fd00:ec2::254", "ff02::1", "2001:db8::1", "2002:7f00:1::", "64:ff9b::7f00:1",
-    "2001:0:4136:e378::1", "::127.0.0.1", "no address",
+    "2001:0:4136:e378::1", "::127.0.0.1", "fec0::1", "64:ff9b:1::7f00:1", "168.63.129.16",
+    "::ffff:168.63.129.16", "no address",
 ]  # fmt: skip
 
 
@@ -40,7 +41,8 @@ def test_what_is_outside_is_public(address: str) -> None:
     "url",
     ["file:///etc/passwd", "ftp://127.0.0.1/a", "gopher://127.0.0.1/", "//127.0.0.1/a", "a.png",
      "http:///a", "http://", "http://a:99999/", "http://a:0/", "http://[::1/", "http://a b/",
-     "http://user:word@93.184.215.14/", "http://a/\r\nX: 1", "http://user@127.0.0.1/"],
+     "http://a:22/", "http://a:25/",
+     "https://a:993/", "http://user:word@93.184.215.14/", "http://a/\r\nX: 1", "http://user@127.0.0.1/"],
 )  # fmt: skip
 def test_addresses_of_other_kinds_are_refused_unasked(
     url: str, monkeypatch: pytest.MonkeyPatch
@@ -138,8 +140,8 @@ def test_three_redirects_are_followed_and_not_four(pages: ThreadingHTTPServer) -
 
 @pytest.mark.parametrize(
     "target",
-    ["http://127.0.0.2:1/", "http://169.254.169.254/latest/", "file:///x",
-     "http://[::1]:1/", "http://u:p@127.0.0.1/", "//10.0.0.1/"],
+    ["http://127.0.0.2:8001/", "http://169.254.169.254/latest/", "file:///x",
+     "http://[::1]:8001/", "http://u:p@127.0.0.1/", "//10.0.0.1/"],
 )  # fmt: skip
 def test_redirects_are_judged_like_addresses(pages: ThreadingHTTPServer, target: str) -> None:
     with pytest.raises(DataError, match=r"not public|only http|name or password"):

@@ -84,3 +84,16 @@ def test_a_question_with_the_models_own_mark_is_refused(llava: VLM) -> None:
     job = Job(PICTURES[0], None, "Is <image> it?", ("yes", "no"))
     with pytest.raises(DataError, match="mark for a picture"):
         prepare(members(base_route(llava), [job], Speller(llava)))
+
+
+def test_a_long_question_takes_its_room_where_answers_are_remembered(llava: VLM) -> None:
+    route = base_route(llava)
+    short, long, wide = members(
+        route,
+        [Job(PICTURES[0], None, question, options)
+         for question, options in (("Is it?", ("a", "b")), ("Is it?" * 3000, ("a", "b")),
+                                   ("Is it?", ("a", "b" * 9000)))],
+    )  # fmt: skip
+    assert short.handle_size < 1000
+    assert long.handle_size - short.handle_size >= 17_000
+    assert wide.handle_size - short.handle_size >= 8_000

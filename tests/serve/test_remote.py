@@ -68,3 +68,9 @@ def test_an_answer_for_a_job_that_has_failed_is_dropped() -> None:
     job.fail(RuntimeError("gone"))
     Remote(None, Counters()).settle(job, UNSURE, 0.7)
     assert isinstance(job.future.exception(0), RuntimeError)
+
+
+def test_an_answer_found_after_the_end_is_given_as_it_is() -> None:
+    remote = Remote(lambda job: OTHER, Counters())
+    remote.close()
+    assert settled(remote) is UNSURE

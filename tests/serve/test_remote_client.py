@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -133,3 +134,21 @@ def test_it_is_given_no_more_time_than_the_job_has() -> None:
 def test_an_address_of_another_kind_is_refused() -> None:
     with pytest.raises(DataError, match="no address of a service"):
         RemoteClient("file:///etc/passwd", "m")
+
+
+@pytest.mark.parametrize(
+    ("part", "pause", "said"), [(b" ", 0.02, "did not end within"), (b" " * 400_000, 0, "too long")]
+)
+def test_an_answer_without_an_end_is_given_up(part: bytes, pause: float, said: str) -> None:
+    class Endless(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            for _ in range(500):
+                time.sleep(pause)
+                yield part
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Endless()))
+    far = RemoteClient(
+        "https://far.example", "m", seconds=0.1, classifiers=KNOWN, transport=transport
+    )
+    with closing(far), pytest.raises(ServiceError, match=said):
+        far(job())

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from serve.engines import BRIGHT, CHOICES, ShadeEngine
 from superneurons.errors import DataError
+from superneurons.serve.errors import error_response
 from superneurons.serve.jobs import Fitted
 from superneurons.serve.routing import Routing, bare
 
@@ -37,7 +38,12 @@ def test_names() -> None:
     with pytest.raises(HTTPException) as caught:
         routing.named("dim")
     assert caught.value.status_code == 404
-    assert "bright, choices, shade" in str(caught.value.__cause__)
+    assert b"bright, choices, shade" in bytes(error_response(caught.value).body)
+
+
+def test_a_classifier_that_is_called_as_the_base_model_comes_first() -> None:
+    routing = Routing(_Several({"tiny": replace(BRIGHT, name="tiny")}, base="tiny"))
+    assert routing.named("tiny") == replace(BRIGHT, name="tiny")
 
 
 def test_white_space_does_not_matter_and_case_does() -> None:
@@ -77,4 +83,6 @@ def test_where_the_model_lies_is_not_told() -> None:
     assert routing.named("llava") is None
     with pytest.raises(HTTPException) as caught:
         routing.named("/secret/place/llava")
-    assert "secret/place" not in str(caught.value.__cause__).replace("'/secret/place/llava'", "")
+    body = bytes(error_response(caught.value).body).decode()
+    assert "Use one of: bright, llava" in body
+    assert "secret/place" not in body.replace("'/secret/place/llava'", "")

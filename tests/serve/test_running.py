@@ -11,16 +11,20 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from serve.asking import picture, systemone
+from serve.engines import ShadeEngine
 from superneurons.errors import OutputError
-from superneurons.serve.running import bind
+from superneurons.serve.app import create_app
+from superneurons.serve.running import bind, serve
 
 TESTS = Path(__file__).parents[1]
+QUEUED = "superneurons_engine_queued "
 PROGRAM = """
 import sys
 from serve.engines import ShadeEngine
@@ -123,4 +127,44 @@ def test_what_is_not_answered_in_time_is_given_up() -> None:
     asker.join(10)
     out, _ = process.communicate(timeout=10)
     assert out.startswith("False")
-    assert all(status != 200 for status, _ in asker.answers)
+    assert asker.answers == [(503, "1")]
+
+
+def test_two_that_took_one_port_at_once_do_not_both_serve() -> None:
+    with bind("127.0.0.1", 0) as first:
+        number = first.getsockname()[1]
+        with bind("127.0.0.1", number) as second:
+            first.listen()
+            engine = ShadeEngine()
+            with pytest.raises(OutputError, match="cannot listen") as caught:
+                serve(create_app(engine), engine, second)
+    assert caught.value.where == f"127.0.0.1:{number}"
+
+
+def queued(address: str) -> float:
+    with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(QUEUED))
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_second_signal_ends_it_at_once_and_says_whether_anything_was_lost(busy: bool) -> None:
+    process, address = started(20, 30)
+    asker = Asker(address)
+    if busy:
+        asker.start()
+        end = time.monotonic() + 10
+        while not queued(address) and time.monotonic() < end:
+            time.sleep(0.01)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert process.stdout.readline().split()[0] == str(not busy)
+    assert time.monotonic() - begun < 15
+    process.kill()
+    process.communicate()
+    if busy:
+        asker.join(10)
+        assert asker.answers == [(503, "1")]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from superneurons.errors import DataError, ResourceError, ServiceError
+from superneurons.errors import DataError, ModelError, ResourceError
 from superneurons.serve.batch_limit import BatchLimit
 from superneurons.serve.batching import Ticket
 from superneurons.serve.counters import Counters
@@ -51,13 +51,16 @@ def test_what_does_not_fit_goes_in_parts_and_later_batches_are_smaller(error: Ex
     assert counters.state()["out_of_memory"] == 1
 
 
-def test_defects_are_told_as_the_services_with_their_cause() -> None:
-    work = Work({0}, ZeroDivisionError("a defect"))
+def test_what_a_defect_says_goes_to_the_log_and_no_further(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    work = Work({0}, ZeroDivisionError("in /secret/place"))
     one_by_one(work.jobs[:1], work)
     told = work.jobs[0].future.exception(0)
-    assert isinstance(told, ServiceError)
+    assert isinstance(told, ModelError)
     assert isinstance(told.__cause__, ZeroDivisionError)
-    assert "a defect" in str(told)
+    assert "secret" not in str(told)
+    assert "in /secret/place" in caplog.text
 
 
 def test_what_nobody_should_catch_is_not_caught() -> None:

@@ -60,7 +60,7 @@ def serve(
     )  # fmt: skip
     doors = Doors(
         token=read_token(token_file), hosts=hosts_of(host, allow_host or []),
-        max_body=int(max_body_mb * 1e6), max_pixels=max_pixels, deadline_s=deadline_s,
+        max_body=_bytes(max_body_mb), max_pixels=max_pixels, deadline_s=deadline_s,
         remote_pictures=allow_remote_pictures,
     )  # fmt: skip
     beside = Beside(
@@ -79,6 +79,14 @@ def serve(
 def _require() -> None:
     for package in ("fastapi", "uvicorn", "prometheus_client", "httpx"):
         require(package, extra="serve", purpose="Serving")
+
+
+def _bytes(megabytes: float) -> int:
+    if not 0 < megabytes < 1e6:
+        raise DataError(
+            f"{megabytes} MB is no limit.", where="--max-body-mb", mend="Give some, such as 20."
+        )
+    return int(megabytes * 1e6)
 
 
 def _say(told: str) -> None:

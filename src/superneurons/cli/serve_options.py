@@ -86,5 +86,8 @@ Fetch: TypeAlias = Annotated[
     bool, typer.Option("--allow-remote-pictures", help="Fetch pictures from public addresses.")
 ]
 Grace: TypeAlias = Annotated[
-    float, typer.Option(help="For accepted requests, when the service is told to end.")
+    float,
+    typer.Option(
+        min=0, max=86_400, help="For accepted requests, when the service is told to end."
+    ),
 ]

@@ -52,6 +52,10 @@ class Admission:
         self._lowered = clock()
         self._step = 1.0
 
+    def now(self) -> float:
+        """Return the moment."""
+        return self._clock()
+
     def enter(self) -> float:
         """Let a request in; return the moment, for :meth:`leave`.
 
@@ -71,7 +75,7 @@ class Admission:
         self.under_way += 1
         return self._clock()
 
-    def leave(self, begun: float, *, answered: bool) -> None:
+    def leave(self, begun: float, *, answered: bool, read: float | None = None) -> None:
         """Note that a request is over.
 
         Parameters
@@ -80,13 +84,15 @@ class Admission:
             From :meth:`enter`.
         answered
             Whether it got its answer: how long a refusal took says nothing.
+        read
+            When its body was there: how long a client takes to send it says nothing, either.
         """
         now = self._clock()
         crowded = self.under_way >= self.limit / 2
         self.under_way -= 1
         if not answered:
             return
-        took = now - begun
+        took = now - (begun if read is None else read)
         if took <= self._promised:
             if crowded:
                 self.limit = min(_MOST, self.limit + max(self._step, 1 / self.limit))
@@ -128,7 +134,14 @@ class Shedding:
         except BusyError as error:
             await error_response(error)(scope, receive, send)
             return
-        answered = False
+        answered, read = False, None
+
+        async def received() -> Message:
+            nonlocal read
+            message = await receive()
+            if read is None and not message.get("more_body", False):
+                read = self._admission.now()
+            return message
 
         async def sent(message: Message) -> None:
             nonlocal answered
@@ -137,6 +150,6 @@ class Shedding:
             await send(message)
 
         try:
-            await self._app(scope, receive, sent)
+            await self._app(scope, received, sent)
         finally:
-            self._admission.leave(begun, answered=answered)
+            self._admission.leave(begun, answered=answered, read=read)

@@ -27,7 +27,7 @@ class Answered:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes to remember it, about."""
+        """Bytes that it takes to remember it, about; without the question that it is for."""
         return _EACH + _SHARE * len(self.answer.probabilities) + _VOTE * len(self.answer.votes)
 
     def at(self, ticket: Ticket, done: float) -> Answer:

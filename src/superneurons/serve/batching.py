@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Condition
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ class Ticket:
 
     def fail(self, error: Exception) -> None:
         """Say what went wrong, unless that is settled already."""
-        if not self.future.done():
+        with suppress(InvalidStateError):  # its client may hang up at this very moment
             self.future.set_exception(error)
 
     def expire(self) -> None:
@@ -97,7 +98,8 @@ class Waiting:
         self._queue: list[Ticket] = []
         self._open: set[Ticket] = set()
         self._questions = 0
-        self._closed = self._stopped = False
+        self._closed = False
+        self._stopped: SuperNeuronsError | None = None
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -139,13 +141,18 @@ class Waiting:
         if len(self._queue) >= self._settings.max_queue:
             what = f"{len(self._queue)} jobs are waiting, as many as may."
             later = needed / 2
-        elif self._open and needed > promised:
+        elif needed > promised and not self._alone(ticket):
             what = f"{len(self._open)} jobs are before this one: that takes {needed:.3f} s."
             later = needed - promised
         else:
             return
         later = max(_SHORTEST_RETRY, later)
         raise BusyError(what, retry_after=later, mend=f"Ask again in {later:.2f} s.")
+
+    def _alone(self, ticket: Ticket) -> bool:
+        """Whether nothing but its own request is before it: that is answered, however slowly."""
+        own = ticket.job.request
+        return all(own is not None and other.job.request is own for other in self._open)
 
     def _settled(self, ticket: Ticket) -> None:
         """Forget a job that has its answer, or whose client is gone."""
@@ -167,7 +174,7 @@ class Waiting:
         """
         while True:
             with self._changed:
-                if self._stopped:
+                if self._stopped is not None:
                     return None
                 late = [ticket for ticket in self._queue if ticket.late]
                 batch = [] if late else self._mates()
@@ -213,10 +220,15 @@ class Waiting:
         return batch[0].arrived + self._settings.window - time.monotonic()
 
     def put_back(self, tickets: Sequence[Ticket]) -> None:
-        """Queue jobs again, before all others."""
+        """Queue jobs again, before all others; once it was stopped they fail, as all others do."""
         with self._changed:
-            self._queue[:0] = [ticket for ticket in tickets if not ticket.future.done()]
+            stopped = self._stopped
+            if stopped is None:
+                self._queue[:0] = [ticket for ticket in tickets if not ticket.future.done()]
             self._changed.notify_all()
+        if stopped is not None:
+            for ticket in tickets:
+                ticket.fail(stopped)
 
     def close(self) -> None:
         """Take no more jobs."""
@@ -232,7 +244,7 @@ class Waiting:
     def stop(self, error: SuperNeuronsError) -> None:
         """Hand out no more batches; jobs that weren't begun get an error."""
         with self._changed:
-            self._closed = self._stopped = True
+            self._closed, self._stopped = True, error
             left, self._queue = self._queue, []
             self._changed.notify_all()
         for ticket in left:

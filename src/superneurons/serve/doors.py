@@ -116,4 +116,5 @@ def hosts_of(host: str, further: Sequence[str]) -> tuple[str, ...]:
     ()
     """
     names = {name.lower() for name in further}
-    return tuple(sorted(names | {*LOOPBACK} if is_loopback(host) else names))
+    own = {*LOOPBACK, f"[{host}]" if ":" in host else host}
+    return tuple(sorted(names | own if is_loopback(host) else names))

@@ -208,7 +208,7 @@ class ModelEngine:
         self._counters.add("questions", len(batch.asked))
         for member, own in zip(batch.members, found, strict=True):
             answer = answer_of(member, own, batch)
-            self._answers.put(member.handle, answer, answer.size)
+            self._answers.put(member.handle, answer, answer.size + member.handle_size)
             self._finish(member, answer, done)
 
     def _finish(self, member: Member, found: Answered, done: float) -> None:

@@ -40,6 +40,14 @@ TYPES = {
 _AGAIN = 1.0  # seconds, where nothing better is known
 
 
+class _Refusal(HTTPException):
+    """Knows what it says; ``raise … from`` something else doesn't change that."""
+
+    def __init__(self, status: int, error: DataError, headers: Mapping[str, str] | None) -> None:
+        super().__init__(status, error.what, dict(headers) if headers else None)
+        self.error = error
+
+
 def refused(
     status: int,
     what: str,
@@ -57,9 +65,7 @@ def refused(
     413
     """
     error = DataError(what, where=where, mend=mend, problems=problems)
-    made = HTTPException(status, what, dict(headers) if headers else None)
-    made.__cause__ = error
-    return made
+    return _Refusal(status, error, headers)
 
 
 def error_body(status: int, error: SuperNeuronsError) -> dict[str, Any]:
@@ -94,8 +100,7 @@ def error_response(error: Exception) -> JSONResponse:
 
 def _told(error: Exception) -> tuple[int, SuperNeuronsError, dict[str, str]]:
     if isinstance(error, HTTPException):
-        cause = error.__cause__
-        shown = cause if isinstance(cause, SuperNeuronsError) else _framework(error)
+        shown = error.error if isinstance(error, _Refusal) else _framework(error)
         return error.status_code, shown, dict(error.headers or {})
     if isinstance(error, DataError):
         return 422, error, {}

@@ -20,6 +20,9 @@ __all__ = ["Fetcher", "is_public"]
 _MOST_REDIRECTS = 3
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PART = 65_536
+_USUAL_PORTS, _FIRST_FREE_PORT = {80, 443}, 1024
+# Public by number, yet answered by the host of a virtual machine in Azure's cloud.
+_INSIDE = {ipaddress.ip_address("168.63.129.16")}
 
 
 def is_public(address: str) -> bool:
@@ -42,6 +45,10 @@ def is_public(address: str) -> bool:
             return False
         if inner is not None:
             return True
+        if ip.is_site_local:
+            return False
+    if ip in _INSIDE:
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
@@ -179,6 +186,8 @@ def _checked(url: str) -> SplitResult:
         raise DataError(f"is of the kind {parts.scheme!r}; only http and https are fetched")
     if not host or port == 0 or any(ord(c) <= 32 or ord(c) == 127 for c in url):
         raise DataError("is no address of a picture")
+    if port is not None and port < _FIRST_FREE_PORT and port not in _USUAL_PORTS:
+        raise DataError(f"is on port {port}, where no pictures are")
     if parts.username is not None or parts.password is not None:
         raise DataError("carries a name or password")
     return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -11,6 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from superneurons.errors import BusyError
 from superneurons.serve.auth import has_token
 from superneurons.serve.doors import Doors
 from superneurons.serve.errors import error_response, refused
@@ -70,6 +72,11 @@ class Guard:
                 await error_response(refusal)(scope, receive, sent)
         except ClientDisconnect:
             status = 499  # nobody is there to be told
+        except asyncio.CancelledError:  # the process ends, and waits no longer
+            if status != 0:
+                raise
+            error = BusyError("The service stopped before this was answered.", mend="Ask again.")
+            await error_response(error)(scope, receive, sent)
         except Exception as error:
             _LOG.exception("request %s failed", scope["request_id"])
             if status == 0:

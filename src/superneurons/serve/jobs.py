@@ -36,6 +36,8 @@ class Job:
         Moment of :func:`time.monotonic` after which nobody waits for the answer.
     explain
         Whether the answer says which neurons voted for what.
+    request
+        The same object in all jobs of one request, which isn't refused for its own length.
     """
 
     pictures: tuple[Image, ...]
@@ -44,6 +46,7 @@ class Job:
     options: tuple[str, ...] | None = None
     deadline: float = float("inf")
     explain: bool = False
+    request: object | None = None
 
 
 @dataclass(frozen=True, slots=True)

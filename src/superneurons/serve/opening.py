@@ -105,7 +105,9 @@ def run(
             client.classifiers = dict(engine.classifiers)
         with closing(_Watching(engine, held, beside)) as watching:
             app = create_app(
-                engine, doors, promised=settings.max_wait,
+                engine, doors,
+                # How long another service takes says nothing of how busy this one is.
+                promised=settings.max_wait if client is None else None,
                 observers=watching.observers, sources=watching.sources,
             )  # fmt: skip
             _settle()
@@ -138,8 +140,8 @@ def _take_leave(
     say(f"{counts.get('answered', 0):.0f} answered, {counts.get('refused', 0):.0f} refused")
     if not drained:
         raise ServiceError(
-            f"Not all accepted requests were answered within {grace:g} s.",
-            mend="Give more with --grace-s.",
+            f"Not all accepted requests were answered within {grace:g} s and one signal.",
+            mend="Give more with --grace-s, and no second signal.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -53,6 +54,12 @@ class Member:
         """What makes its answer: equal for jobs that get the same."""
         job, route = self.ticket.job, self.route
         return route.name, self.record.question, self.record.options, job.explain, self.keys
+
+    @property
+    def handle_size(self) -> int:
+        """Bytes of that, about: callers make questions as long as they like."""
+        texts = (self.record.question, *(self.record.options or ()))
+        return sum(map(sys.getsizeof, (*texts, *self.keys)))
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,11 @@ class Remote:
             _give(ticket, local)
         else:
             self._open[ticket] = local
-            self._pool.submit(self._asked, ticket, local)
+            try:
+                self._pool.submit(self._asked, ticket, local)
+            except RuntimeError:  # closed meanwhile
+                self._open.pop(ticket, None)
+                _give(ticket, local)
 
     def _asked(self, ticket: Ticket, local: Answer) -> None:
         assert self._ask is not None

@@ -61,12 +61,14 @@ class Routing:
     def named(self, model: str | None) -> Fitted | None:
         """Return the classifier that ``model`` names; ``None`` for the base model, or no name.
 
+        Of a classifier and a base model of one name it is the classifier.
+
         Raises
         ------
         HTTPException
             404 when nothing of that name is served.
         """
-        if model is None or model == self.base_model:
+        if model is None or (model == self.base_model and model not in self.classifiers):
             return None
         if model not in self.classifiers:
             names = ", ".join(sorted(self.classifiers)[:20])

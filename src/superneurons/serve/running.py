@@ -79,6 +79,11 @@ def serve(
     -------
     bool
         Whether all accepted requests were answered.
+
+    Raises
+    ------
+    OutputError
+        When somebody else has begun to listen there since :func:`bind`.
     """
     config = uvicorn.Config(
         app,
@@ -92,7 +97,7 @@ def serve(
     )
     server = _Server(config, engine, grace, started)
     server.run(sockets=[port])
-    return server.drained
+    return server.drained and not server.cut_off
 
 
 class _Server(uvicorn.Server):
@@ -106,15 +111,26 @@ class _Server(uvicorn.Server):
         started: Callable[[str], None],
     ) -> None:
         super().__init__(config)
-        self.drained = True
+        self.drained, self.cut_off = True, False
         self._engine, self._grace, self._started = engine, grace, started
         self._draining: threading.Thread | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # two can hold a port until one of them listens
+            host, port, *_ = sockets[0].getsockname() if sockets else ("", 0)
+            raise _no_port(host, port, error) from error
         if sockets and not self.should_exit:
             host, port, *_ = sockets[0].getsockname()
             self._started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.force_exit:
+            state = self._engine.state()
+            self.cut_off = state.get("queued", 0) + state.get("running", 0) > 0
+            self.config.timeout_graceful_shutdown = 0
+        await super().shutdown(sockets)
 
     def handle_exit(self, _sig: int, _frame: FrameType | None) -> None:
         # Not the inherited one: it would raise the signal again in the end, for another exit code.

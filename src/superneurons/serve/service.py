@@ -128,6 +128,7 @@ class Service:
     async def _answers(self, request: Request, jobs: Sequence[Job], plan: Plan) -> Sequence[Answer]:
         futures = self._submitted(jobs, plan.asked)
         waiting = asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
+        waiting.add_done_callback(_looked_at)
         gone = asyncio.ensure_future(_gone(request))
         try:
             either: set[asyncio.Future[Any]] = {waiting, gone}
@@ -170,6 +171,12 @@ class Service:
                     _LOG.exception("an observer of answers failed")
 
 
+def _looked_at(waiting: asyncio.Future[Any]) -> None:
+    """Look at how it ended, which asyncio reports as lost where nobody does."""
+    if not waiting.cancelled():
+        waiting.exception()
+
+
 async def _gone(request: Request) -> None:
     """Wait until the client hangs up: its body has been read, nothing else can come."""
     while (await request.receive())["type"] != "http.disconnect":
@@ -177,6 +184,7 @@ async def _gone(request: Request) -> None:
 
 
 def _jobs(plan: Plan, pictures: Mapping[str, Image], deadline: float) -> list[Job]:
+    request = object()
     return [
         Job(
             tuple(pictures[name] for name in one.pictures),
@@ -185,6 +193,7 @@ def _jobs(plan: Plan, pictures: Mapping[str, Image], deadline: float) -> list[Jo
             one.options,
             deadline,
             plan.explain,
+            request,
         )
         for one in plan.asked
     ]

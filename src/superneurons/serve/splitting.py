@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from superneurons.errors import ServiceError, SuperNeuronsError
+from superneurons.errors import ModelError, SuperNeuronsError
 from superneurons.serve.batch_limit import BatchLimit
 from superneurons.serve.batching import Ticket
 from superneurons.serve.counters import Counters
 
 __all__ = ["one_by_one"]
+
+
+_LOG = logging.getLogger("superneurons.serve")
 
 
 class _Held(Protocol):
@@ -81,8 +85,8 @@ def _freed(size: int, limit: BatchLimit | None, counters: Counters | None) -> No
 def _told(error: Exception) -> Exception:
     if isinstance(error, SuperNeuronsError):
         return error
-    told = ServiceError(
-        f"The model failed on this job: {error!r}", mend="Look into the log of the service."
-    )
+    # Callers are told what is said here; what a defect says may name places on this machine.
+    _LOG.error("the model failed on a job", exc_info=error)
+    told = ModelError("The model failed on this job.", mend="Look into the log of the service.")
     told.__cause__ = error
     return told

@@ -115,14 +115,14 @@ class Worker(Generic[T]):
     def _guarded(self, name: str) -> None:
         try:
             self._loops[name]()
-        except BaseException as error:  # whatever it was, somebody has to go on
+        except BaseException:  # whatever it was, somebody has to go on
             _LOG.exception("The %s thread died; another takes over.", name)
             self._died()
-            self._rescue(name, error)
+            self._rescue(name)
             time.sleep(_REST)  # a thread that always dies must not take the machine
             self._begin(name)
 
-    def _rescue(self, name: str, error: BaseException) -> None:
+    def _rescue(self, name: str) -> None:
         """Put back what the dead thread held, unless it has killed two."""
         held, self._held[name] = self._held[name], ()
         again = []
@@ -132,7 +132,7 @@ class Worker(Generic[T]):
                 again.append(ticket)
                 continue
             failure = ServiceError(
-                f"The worker died on this job {ticket.attempts} times: {error!r}",
+                f"The worker died on this job {ticket.attempts} times.",
                 mend="Leave it out, or look into the log of the service.",
             )
             ticket.fail(failure)
