@@ -22,13 +22,13 @@ def page(docs: Path) -> str:
 
 
 def test_every_field_of_a_lock_is_told(page: str) -> None:
-    table = page.split("| field | what |")[1].split("\n\n")[0]
+    table = page.split("| field | what |")[1].split("\n\n", maxsplit=1)[0]
     told = set(re.findall(r"`(\w+)`", table))
     assert told == {field.name for kind in (Locked, Share) for field in fields(kind)}
 
 
 def test_every_histogram_of_a_service_is_told(page: str) -> None:
-    table = page.split("| `of` | bins |")[1].split("\n\n")[0]
+    table = page.split("| `of` | bins |")[1].split("\n\n", maxsplit=1)[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.M))
     figures = Drift({"a": Fitted("a", "?", ("no", "yes"), 1, 2)}, {}).metrics()
     assert set(rows) == {figure.labels["of"] for figure in figures}
