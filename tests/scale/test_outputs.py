@@ -13,7 +13,7 @@ from superneurons.shortcut.prediction import Prediction
 
 BLOCKS = [Block("lines", Path("/data/x.jsonl"), 10 * n, 10 * n + 10, f"d{n}") for n in range(3)]
 SETTINGS = {"classifier": "abc", "batch_size": 8}
-YES = Prediction("yes", {"no": 0.25, "yes": 0.75}, 0.75, 2, 1.5, "a")
+YES = Prediction("yes", {"no": 0.25 - 1e-9, "yes": 0.75 + 1e-9}, 0.75 + 1e-9, 2, 1.5, "a")
 
 
 def test_the_manifest_says_which_block_is_in_which_file(tmp_path: Path) -> None:
@@ -68,13 +68,18 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_manifest_that_was_not_finished_is_begun_again(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json.partial").write_text("{")
+    assert Outputs.adopt(tmp_path, BLOCKS, SETTINGS).missing() == [0, 1, 2]
+
+
 def test_answers_and_errors_side_by_side(tmp_path: Path) -> None:
     wrong = DataError("No such picture.", problems=[Problem("x:2", "gone")])
     write_answers(tmp_path / "b.parquet", ["a", "x:2"], [YES, wrong])
     right, bad = pq.read_table(tmp_path / "b.parquet").to_pylist()
     assert right == {
-        "id": "a", "label": "yes", "probabilities": [("no", 0.25), ("yes", 0.75)],
-        "confidence": 0.75, "exit_layer": 2, "latency_ms": 1.5, "error": None,
+        "id": "a", "label": "yes", "probabilities": [("no", 0.25 - 1e-9), ("yes", 0.75 + 1e-9)],
+        "confidence": 0.75 + 1e-9, "exit_layer": 2, "latency_ms": 1.5, "error": None,
     }  # fmt: skip
     assert bad["id"] == "x:2"
     assert "gone" in bad["error"]

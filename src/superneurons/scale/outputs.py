@@ -63,7 +63,9 @@ class Outputs:
         wanted = {"version": 1, "settings": dict(settings), "blocks": _described(blocks)}
         path = directory / _MANIFEST
         if not path.exists():
-            if directory.exists() and any(directory.iterdir()):
+            if directory.exists() and any(
+                p.name != f"{_MANIFEST}.partial" for p in directory.iterdir()
+            ):
                 raise OutputError(
                     f"{str(directory)!r} holds something other than answers.",
                     where=str(directory),
@@ -197,4 +199,6 @@ def write_answers(
 def _row(name: str, answer: Prediction | DataError) -> dict[str, Any]:
     if isinstance(answer, DataError):
         return {"id": name, "error": str(answer)}
-    return {**answer.as_dict(), "id": name, "probabilities": list(answer.probabilities.items())}
+    # In full: only what is printed is rounded.
+    exact = {"confidence": answer.confidence, "probabilities": list(answer.probabilities.items())}
+    return {**answer.as_dict(), **exact, "id": name}
