@@ -115,7 +115,5 @@ def answer_into(
         print_json({"out": str(out), **asdict(done)})
         return
     kept = f", {done.kept} of {done.blocks} blocks answered before" if done.kept else ""
-    bad = (
-        f"; {done.errors} could not be answered: see their column 'error'" if done.errors else ""
-    )
+    bad = f"; {done.errors} could not be answered: see their column 'error'" if done.errors else ""
     print(f"{done.rows:,} rows answered into {out}{kept}{bad}.")
