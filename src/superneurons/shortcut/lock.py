@@ -21,6 +21,7 @@ __all__ = [
     "Locked",
     "Share",
     "artefact_digest",
+    "locked_there",
     "read_lock",
     "settings_digest",
     "write_lock",
