@@ -49,7 +49,8 @@ class FakeHub:
     """What it holds, and what it was asked.
 
     ``cut_after`` breaks off the download of a file after so many bytes; ``claims`` says another
-    size of it than it has; ``down`` answers everything with 503.
+    size of it than it has; ``down`` answers everything with 503; ``loses_uploads`` refuses
+    large files.
     """
 
     endpoint: str = ""
@@ -59,6 +60,7 @@ class FakeHub:
     cut_after: dict[str, int] = field(default_factory=dict)
     claims: dict[str, int] = field(default_factory=dict)
     down: bool = False
+    loses_uploads: bool = False
 
     def downloads(self) -> list[str]:
         return [word for word in self.asked if word.startswith("GET") and "/resolve/" in word]
@@ -118,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply({"errors": [], "warnings": []})
         elif parts == ["api", "agent-harnesses"]:
             self._refuse(404, "EntryNotFound")
-        elif not self._is_owner:
+        elif not (self._is_owner or parts[0] == "lfs"):  # an address that only the owner was told
             self._refuse(401, "Unauthorized")
         else:
             self._write(parts, body)
@@ -138,7 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
             for file, content in repo.at(ref).items()
         ]
         data = None if repo.licence is None else {"license": repo.licence}
-        self._reply({"id": name, "sha": sha, "siblings": files, "cardData": data})
+        told = {"id": name, "sha": sha, "private": repo.is_private}
+        self._reply({**told, "siblings": files, "cardData": data})
 
     def _file(self, name: str, ref: str, file: str) -> None:
         repo = self._readable(name)
@@ -177,6 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._reply({}, status)
             case [_, _, "info", "lfs", "objects", "batch"]:
                 self._batch(json.loads(body)["objects"])
+            case ["lfs", _] if self.hub.loses_uploads:
+                self._refuse(400, "Lost")
             case ["lfs", oid] if hashlib.sha256(body).hexdigest() == oid:
                 self.hub.uploads[oid] = body
                 self._reply({}, ETag='"1"')
@@ -244,6 +249,8 @@ def fake_hub(cache: Path, *, token: str | None = TOKEN) -> Iterator[FakeHub]:
         p.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         p.setattr(constants, "HF_HUB_CACHE", str(cache))
         p.setattr(constants, "HF_HUB_OFFLINE", False)
+        # It has another interface, of chunks; the one of whole files is the one that is here.
+        p.setattr(constants, "HF_HUB_DISABLE_XET", True)
         p.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
         p.setattr(constants, "HF_TOKEN_PATH", str(cache / "no-token"))
         log_in(p, token)
