@@ -57,8 +57,10 @@ def test_show_says_what_to_download_and_where_to_put_it(run: Runner, name: str) 
     for need in needs:
         assert need.path.rstrip("/").rsplit("/", 1)[-1] in out
         assert need.source in out
-    for said in (task.question, *task.splits, *task.notes):
+    for said in (task.question, *task.splits):
         assert said in out
+    for note in task.notes:
+        assert note in " ".join(out.split())
     assert f"{name}:FOLDER@" in out
 
 
@@ -170,3 +172,40 @@ def test_every_command_that_reads_records_reads_published_tasks(
     done = run("predict", clf, "--data", f"{source}@vall")
     assert done.code == 2
     assert "Did you mean 'val" in done.err
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("show", "darkk"), "Did you mean 'dark'?"),
+    (("show", "blink"), "'blink-art-style' or 'blink-counting'"),
+    (("show", "zzz"), "`superneurons tasks list` has them all"),
+    (("check", ".", "-t", "dark"), "`superneurons tasks make dark --out FOLDER`"),
+    (("convert", "dark", ".", "-o", "a.jsonl"), "`superneurons tasks make dark --out FOLDER`"),
+    (("make", "pope", "-o", "pope"), "`superneurons tasks show pope`"),
+])  # fmt: skip
+def test_a_name_that_doesn_t_fit_is_answered_with_what_does(
+    run: Runner, words: tuple[str, ...], said: str
+) -> None:
+    done = run("tasks", *words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert len(done.err.splitlines()) == 2
+
+
+def test_a_taken_place_is_said_before_anything_is_read_or_drawn(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there.jsonl").write_text("")
+    done = run("tasks", "convert", "pope", tmp_path / "gone", "-o", tmp_path / "there.jsonl")
+    assert "The file is there already" in done.err
+    monkeypatch.setattr("superneurons.demo.tasks.make_task", None)
+    assert "folder is taken" in run("tasks", "make", "dark", "-o", tmp_path).err
+
+
+def test_converted_records_go_where_the_home_directory_is(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = files.pope(tmp_path / "pope")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = run("tasks", "convert", "pope", root, "--out=~/records.jsonl")
+    assert done.code == 0, done.err
+    assert len(read_records(tmp_path / "records.jsonl")) == len(files.POPE)

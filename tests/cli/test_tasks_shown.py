@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def test_a_task_is_described_from_question_to_command() -> None:
         "    - Two.",
         "  then       --data toy:FOLDER@probe --test toy:FOLDER@val",
     ]
+
+
+def test_long_notes_are_folded() -> None:
+    noted = replace(TASK, notes=("word " * 60,))
+    shown = list(task_lines(noted))
+    assert max(map(len, shown)) <= 100
+    assert " ".join(" ".join(shown).split()).count("word") == 60
 
 
 def test_json_holds_the_same() -> None:
@@ -131,3 +139,5 @@ def test_missing_files_are_listed_with_where_they_come_from() -> None:
         "  a/p/: pictures, from https://x.org/p",
     ]
     assert checked_as_dict(found)["missing_files"] == ["a/b/q.json", "a/p/"]
+    one = replace(found, absent=(PICTURES,))
+    assert next(checked_lines(one)) == "toy:d@val: 1 file or folder is missing"

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from superneurons.demo.tasks import make_task
-from superneurons.demo.write import write_task
+from superneurons.demo.write import check_free, write_task
 from superneurons.errors import OutputError
 from superneurons.task.record import Record
 
@@ -60,3 +60,17 @@ def test_an_unwritable_place_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="may write to"):
         write_task(make_task("dark", n=2), tmp_path / "file" / "out")
+
+
+def test_a_folder_that_can_t_be_looked_into_is_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_free(tmp_path)
+    check_free(tmp_path / "new")
+
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(OutputError, match="Permission denied"):
+        check_free(tmp_path)

@@ -9,6 +9,7 @@ import typer
 from superneurons.cli import options
 from superneurons.cli.data import check_parts, task_or_data
 from superneurons.cli.output import print_json, quiet, step
+from superneurons.cli.studies import opened
 from superneurons.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -84,7 +85,6 @@ def lora(
     from superneurons.evaluate.lora import check_sizes, compare_lora
     from superneurons.evaluate.lora_adapters import require_peft
     from superneurons.evaluate.lora_training import LoraSettings
-    from superneurons.vlm.opening import open_vlm
     from superneurons.vlm.prompt import Prompt
 
     quiet()
@@ -97,11 +97,7 @@ def lora(
     probe, others = _parts(*named, holdout, seed)
     check_sizes(wanted, len(probe))
     require_peft()
-    with step("opening the model"):
-        vlm = open_vlm(
-            model, revision=revision, dtype=dtype, device=device,
-            trust_remote_code=trust_remote_code,
-        )  # fmt: skip
+    vlm = opened(model, revision, dtype, device, trust_remote_code)
     if not as_json:
         print(f"{task or data}, e.g. {probe[0].question!r}")
     told: dict[str, Any] = {} if as_json else {"told": print_rival}

@@ -45,9 +45,15 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show what a published task asks, what to download, and where to put it."""
-    from superneurons.cli.tasks_shown import embedded_as_dict, task_as_dict, task_lines
+    from superneurons.cli.tasks_shown import (
+        check_known,
+        embedded_as_dict,
+        task_as_dict,
+        task_lines,
+    )
     from superneurons.task.published.registry import find_task, published
 
+    check_known(name)
     embedded = None if name in published() else embedded_as_dict(name)
     if embedded is not None:
         if as_json:
@@ -72,9 +78,11 @@ def check(
     as_json: options.Json = False,
 ) -> None:
     """Read the published tasks of a folder; exit code 2 when something of them is missing."""
-    from superneurons.cli.tasks_shown import checked_as_dict, checked_lines
+    from superneurons.cli.tasks_shown import check_kind, checked_as_dict, checked_lines
     from superneurons.task.published.check import check_tasks
 
+    if task is not None:
+        check_kind(task, "published")
     found = check_tasks(directory, task)
     if as_json:
         print_json([checked_as_dict(one) for one in found])
@@ -104,10 +112,14 @@ def convert(
 ) -> None:
     """Write a published task as JSON Lines that every command reads, with pictures by path."""
     from superneurons.cli.output import quiet
-    from superneurons.task.published.convert import write_records
+    from superneurons.cli.tasks_shown import check_kind
+    from superneurons.task.published.convert import check_place, write_records
     from superneurons.task.published.source import Source
 
     quiet()
+    check_kind(name, "published")
+    out = out.expanduser()
+    check_place(out, overwrite=overwrite)
     records = Source(name, directory.expanduser(), split, skip_bad, n, seed).read()
     print(write_records(records, out, overwrite=overwrite))
 
@@ -124,8 +136,12 @@ def make(
     seed: options.Seed = 0,
 ) -> None:
     """Write an embedded task as PNG pictures and records.jsonl, to look at or to fit on."""
+    from superneurons.cli.tasks_shown import check_kind
     from superneurons.demo.tasks import make_task
-    from superneurons.demo.write import write_task
+    from superneurons.demo.write import check_free, write_task
 
+    check_kind(name, "embedded")
+    out = out.expanduser()
+    check_free(out)
     written = write_task(make_task(name, n=n, split=split, sprites=sprites, seed=seed), out)
     print(written)

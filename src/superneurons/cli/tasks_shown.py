@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Literal
+
+from superneurons.errors import DataError
 
 if TYPE_CHECKING:
     from superneurons.task.published.base import Needed, Published
     from superneurons.task.published.check import CheckedSplit
 
-__all__ = ["checked_as_dict", "checked_lines", "embedded_as_dict", "task_as_dict", "task_lines"]
+__all__ = [
+    "check_kind",
+    "check_known",
+    "checked_as_dict",
+    "checked_lines",
+    "embedded_as_dict",
+    "task_as_dict",
+    "task_lines",
+]
 
 _ROLES = {
     "probe": "to probe on",
@@ -18,6 +29,53 @@ _ROLES = {
     "all": "all, of which others are parts",
 }
 _MOST_SHOWN = 20
+_WIDTH = 100
+
+
+def check_known(name: str) -> None:
+    """Refuse a name that neither an embedded nor a published task has.
+
+    Raises
+    ------
+    DataError
+        Names the nearest of both.
+    """
+    from difflib import get_close_matches
+
+    from superneurons.demo.tasks import TASKS
+    from superneurons.task.published.registry import find_task, published
+
+    if name in TASKS or name in published():
+        return
+    near = get_close_matches(name, TASKS, n=1)
+    if near and not get_close_matches(name, published(), n=1):
+        raise DataError(f"There is no task {name!r}.", mend=f"Did you mean {near[0]!r}?")
+    find_task(name)
+
+
+def check_kind(name: str, wanted: Literal["embedded", "published"]) -> None:
+    """Refuse a task of the other kind, with the command that takes it.
+
+    Raises
+    ------
+    DataError
+        When the name is of one; names that nobody knows are left to the one who looks them up.
+    """
+    from superneurons.demo.tasks import TASKS
+    from superneurons.task.published.registry import published
+
+    if wanted == "published" and name in TASKS and name not in published():
+        raise DataError(
+            f"{name!r} is an embedded task: there is nothing to download.",
+            mend=f"`superneurons tasks make {name} --out FOLDER` writes it; `--task {name}` "
+            "takes it as it is.",
+        )
+    if wanted == "embedded" and name in published() and name not in TASKS:
+        raise DataError(
+            f"{name!r} is a published task: its files are not in this package.",
+            mend=f"`superneurons tasks show {name}` says what to download; "
+            f"`superneurons tasks convert {name} FOLDER --out FILE` writes it.",
+        )
 
 
 def embedded_as_dict(name: str) -> dict[str, Any] | None:
@@ -75,7 +133,10 @@ def task_lines(task: Published) -> Iterator[str]:
     yield from _tree({need: None for split in task.splits.values() for need in split.needs})
     yield "  notes"
     for note in task.notes:
-        yield f"    - {note}"
+        yield from wrap(
+            note, _WIDTH, initial_indent="    - ", subsequent_indent="      ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
     yield f"  then       {_given(task)}"
 
 
@@ -121,7 +182,9 @@ def checked_lines(found: CheckedSplit) -> Iterator[str]:
     """Say what was found of a split, and everything that is missing."""
     place = f"{found.task}:{found.directory}@{found.split}"
     if found.absent:
-        yield f"{place}: {len(found.absent)} files or folders are missing"
+        count = len(found.absent)
+        missing = "files or folders are" if count > 1 else "file or folder is"
+        yield f"{place}: {count} {missing} missing"
         for need in found.absent:
             yield f"  {need.path}: {need.what}, from {need.source}"
         return

@@ -12,9 +12,27 @@ from PIL import Image
 from superneurons.errors import OutputError
 from superneurons.task.record import Record
 
-__all__ = ["RECORDS_FILE", "write_task"]
+__all__ = ["RECORDS_FILE", "check_free", "write_task"]
 
 RECORDS_FILE = "records.jsonl"
+
+
+def check_free(out: Path) -> None:
+    """Refuse a folder that :func:`write_task` would, before a task is drawn.
+
+    Raises
+    ------
+    OutputError
+        When there is something, or it cannot be looked into.
+    """
+    try:
+        taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    except OSError as error:
+        raise _unwritable(error, out) from error
+    if taken:
+        raise OutputError(
+            "The output folder is taken.", where=str(out), mend="Name a new or an empty folder."
+        )
 
 
 def write_task(records: Sequence[Record], out: Path) -> Path:
@@ -38,10 +56,7 @@ def write_task(records: Sequence[Record], out: Path) -> Path:
         When the folder is taken or cannot be written.
     """
     try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise OutputError(
-                "The output folder is taken.", where=str(out), mend="Name a new or an empty folder."
-            )
+        check_free(out)
         (out / "images").mkdir(parents=True, exist_ok=True)
         lines = [_write_record(i, record, out) for i, record in enumerate(records)]
         path = out / RECORDS_FILE
@@ -49,12 +64,16 @@ def write_task(records: Sequence[Record], out: Path) -> Path:
     except OutputError:
         raise
     except OSError as error:
-        raise OutputError(
-            f"The task cannot be written: {error.strerror or error}.",
-            where=str(error.filename or out),
-            mend="Name a folder you may write to, with room for it.",
-        ) from error
+        raise _unwritable(error, out) from error
     return path
+
+
+def _unwritable(error: OSError, out: Path) -> OutputError:
+    return OutputError(
+        f"The task cannot be written: {error.strerror or error}.",
+        where=str(error.filename or out),
+        mend="Name a folder you may write to, with room for it.",
+    )
 
 
 def _write_record(number: int, record: Record, out: Path) -> str:

@@ -137,8 +137,7 @@ def export_hf(
     Raises
     ------
     DataError
-        When the read-out isn't linear in the exit layer's state, or has an intercept that nothing
-        stands for; says what to do instead.
+        When the read-out isn't linear in the exit layer's state; says what to do instead.
     ModelError
         When the cut checkpoint doesn't load as it should.
     OutputError
@@ -156,14 +155,24 @@ def export_hf(
     check_free(directory, overwrite=overwrite)
     check_asked_once(classifier)
     parts = _parts(classifier, as_, records, progress)
+    with new_directory(directory, overwrite=overwrite) as partial:
+        return _made(partial, classifier, parts, records)
+
+
+def _made(
+    directory: Path,
+    classifier: SuperNeuronClassifier,
+    parts: _Parts,
+    records: Sequence[Record] | None,
+) -> dict[str, Any]:
+    """Write everything, and say what it is."""
     told = {**provenance(classifier, "hf"), **parts.told}
     told["licence"] = licence_of(classifier.vlm.name)
-    with new_directory(directory, overwrite=overwrite) as partial:
-        _write(partial, classifier, parts)
-        told["compared"] = None if not records else _compared(partial, classifier, records)
-        write_json(partial, told)
-        card = hf_card(told, _asked(classifier))
-        write_atomically(partial / "README.md", card.encode())
+    _write(directory, classifier, parts)
+    told["compared"] = None if not records else _compared(directory, classifier, records)
+    write_json(directory, told)
+    card = hf_card(told, _asked(classifier))
+    write_atomically(directory / "README.md", card.encode())
     return told
 
 

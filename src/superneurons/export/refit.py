@@ -108,13 +108,7 @@ def refit(
     answers = np.array([names.index(str(label)) for label in classifier.predict(records)])
     labelled = all(record.label in names for record in records)
     codes = np.array([names.index(str(r.label)) for r in records]) if labelled else answers
-    if len(set(codes.tolist())) < len(names):
-        missing = [name for code, name in enumerate(names) if code not in codes]
-        raise DataError(
-            f"No record stands for {', '.join(map(repr, missing))}.",
-            where="--data",
-            mend="Give records of every label, such as those the classifier was fitted on.",
-        )
+    _refuse_missing(names, codes)
     X = norm(torch.from_numpy(states)).numpy().astype(np.float64)
     groups = group_ids(records)
     held = hold_out(X, codes, groups, size=_HELD_OUT, seed=seed, classes=classifier.classes_)
@@ -134,6 +128,16 @@ def refit(
         told["accuracy"] = float(np.mean(given == codes[held]))
         told["accuracy_of_classifier"] = float(np.mean(answers[held] == codes[held]))
     return Refitted(head, told)
+
+
+def _refuse_missing(names: Sequence[str], codes: NDArray[np.int64]) -> None:
+    missing = [name for code, name in enumerate(names) if code not in codes]
+    if missing:
+        raise DataError(
+            f"No record stands for {', '.join(map(repr, missing))}.",
+            where="--data",
+            mend="Give records of every label, such as those the classifier was fitted on.",
+        )
 
 
 def _fitted(

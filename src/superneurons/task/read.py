@@ -142,7 +142,7 @@ def _convert(
         ) from error
     if problems:
         raise DataError(
-            f"The data have {len(problems)} problems.",
+            f"The data have {len(problems)} problem{'s' * (len(problems) > 1)}.",
             problems=_merged(problems, len(records), name),
             where=name,
             mend="Mend these rows, or leave them out.",

@@ -99,15 +99,16 @@ def test_some_rows_are_fitted_and_others_answered(llava: VLM) -> None:
 def test_without_label_words_the_base_model_is_left_out(
     llava: VLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from superneurons.errors import ModelError
+    from superneurons.errors import ModelError, Problem
     from superneurons.evaluate import rivals
 
     def none(*_: object) -> None:
-        raise ModelError("Alike.", mend="Other words.")
+        problems = [Problem("label 'a'", "like b"), Problem("label 'b'", "like a")]
+        raise ModelError("Alike.", problems=problems, mend="Use other words.")
 
     monkeypatch.setattr(rivals, "label_words", none)
     found = gather(llava, [bright_records(12)])
-    assert "Alike" in found.note()
+    assert found.note() == "Alike. (label 'a': like b; label 'b': like a) Use other words."
     assert list(found.answers(found.places[0], found.places[0], seed=0)) == [MAJORITY, *NEURONS]
 
 

@@ -87,4 +87,7 @@ def test_a_folder_without_tasks_is_refused(tmp_path: Path) -> None:
         check_tasks(tmp_path)
     with pytest.raises(DataError, match="There is no such folder"):
         check_tasks(tmp_path / "gone")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"This is a file\.(.|\n)*Give the folder"):
+        check_tasks(tmp_path / "file")
     assert all(one.absent for one in check_tasks(tmp_path, "pope"))

@@ -37,5 +37,12 @@ def test_a_task_that_is_not_known_names_a_near_one() -> None:
     assert find_task("clevr").title == "CLEVR (yes/no)"
     with pytest.raises(DataError, match=r"no published task 'clever'(.|\n)*Did you mean 'clevr'"):
         find_task("clever")
-    with pytest.raises(DataError, match="The tasks: "):
+    with pytest.raises(DataError, match="tasks list") as caught:
         find_task("zzzzzz")
+    assert "Did you mean" not in str(caught.value)
+
+
+def test_a_family_of_tasks_names_each() -> None:
+    with pytest.raises(DataError) as caught:
+        find_task("instaorder")
+    assert "Did you mean 'instaorder-depth' or 'instaorder-occlusion'?" in str(caught.value)

@@ -80,7 +80,7 @@ class Gathered:
 
     def note(self) -> str:
         """Why the base model's logits say nothing; empty where they do."""
-        return "" if self.contest.logits is not None else self.contest.base.why_not
+        return "" if self.contest.logits is not None else _flowing(self.contest.base.why_not)
 
     def records(self, *sets: int) -> list[Record]:
         """Return the records of some sets, one after the other."""
@@ -125,6 +125,15 @@ class Gathered:
             for name, entry in zip(NEURONS, self.entries, strict=True):
                 found[name] = contest.fit(entry).answers.labels
         return found
+
+
+def _flowing(message: str) -> str:
+    """An error's message as running text: what, all problems, how to mend it."""
+    lines = [line.strip() for line in message.splitlines()]
+    mend = [line.removeprefix("mend:").strip() for line in lines if line.startswith("mend:")]
+    problems = [line for line in lines[1:] if not line.startswith("mend:")]
+    told = f"({'; '.join(problems)})" if problems else ""
+    return " ".join(filter(None, (*lines[:1], told, *mend)))
 
 
 @contextmanager

@@ -143,7 +143,8 @@ class SizeCurve:
         sizes = tuple(dict.fromkeys(point.size for point in self.points))
         shown = tuple((str(n), *(_shown(cells[n, way]) for way in ways)) for n in sizes)
         spread = tuple((str(n), *(_spread(cells[n, way]) for way in ways)) for n in sizes)
-        header, seeds = ("records", *(SHORT[way] for way in ways)), f"{len(self.seeds)} seeds"
+        header = ("records", *(SHORT[way] for way in ways))
+        seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) > 1)}"
         passed = tuple(
             (SHORT[lead.way], SHORT[lead.rival], _from(lead.above), _from(lead.clearly))
             for lead in self.leads

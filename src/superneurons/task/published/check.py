@@ -95,7 +95,9 @@ def check_tasks(directory: Path | str, name: str | None = None) -> list[CheckedS
     folder = Path(directory).expanduser()
     if not folder.is_dir():
         raise DataError(
-            "There is no such folder.", where=str(folder), mend="Give one that you downloaded to."
+            "This is a file." if folder.exists() else "There is no such folder.",
+            where=str(folder),
+            mend="Give the folder that you downloaded to.",
         )
     tasks = list(published().values()) if name is None else [find_task(name)]
     found = []

@@ -14,7 +14,27 @@ from superneurons.errors import DataError, OutputError
 from superneurons.task.images import open_image
 from superneurons.task.record import ImageSource, Record
 
-__all__ = ["write_records"]
+__all__ = ["check_place", "write_records"]
+
+
+def check_place(out: Path, *, overwrite: bool = False) -> None:
+    """Refuse a file that :func:`write_records` would, before records are read.
+
+    Raises
+    ------
+    DataError
+        When ``out`` does not end with ``.jsonl``.
+    OutputError
+        When it is there already.
+    """
+    if out.suffix.lower() != ".jsonl":
+        raise DataError(
+            "Records are written as JSON Lines.", where=str(out), mend="Name a file like a.jsonl."
+        )
+    if out.exists() and not overwrite:
+        raise OutputError(
+            "The file is there already.", where=str(out), mend="Name another, or --overwrite."
+        )
 
 
 def write_records(records: Sequence[Record], out: Path, *, overwrite: bool = False) -> Path:
@@ -37,14 +57,7 @@ def write_records(records: Sequence[Record], out: Path, *, overwrite: bool = Fal
     OutputError
         When it is there already or cannot be written.
     """
-    if out.suffix.lower() != ".jsonl":
-        raise DataError(
-            "Records are written as JSON Lines.", where=str(out), mend="Name a file like a.jsonl."
-        )
-    if out.exists() and not overwrite:
-        raise OutputError(
-            "The file is there already.", where=str(out), mend="Name another, or --overwrite."
-        )
+    check_place(out, overwrite=overwrite)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(

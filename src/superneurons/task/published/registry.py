@@ -42,13 +42,15 @@ def find_task(name: str) -> Published:
     Raises
     ------
     DataError
-        When there is none; names the nearest.
+        When there is none; names the nearest, or those that it is a family of.
     """
     known = published()
     if name in known:
         return known[name]
-    near = get_close_matches(name, known, n=1)
+    parts = [one for one in known if one.startswith(f"{name}-")]
+    near = parts or get_close_matches(name, known, n=1)
+    meant = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
     raise DataError(
         f"There is no published task {name!r}.",
-        mend=(f"Did you mean {near[0]!r}? " if near else "") + f"The tasks: {', '.join(known)}.",
+        mend=meant + "`superneurons tasks list` has them all.",
     )
