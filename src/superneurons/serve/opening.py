@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
+
 from superneurons.errors import MismatchError, Problem, ServiceError
 from superneurons.serve.app import create_app
 from superneurons.serve.doors import Doors, is_loopback
@@ -104,18 +106,24 @@ def run(
         if client is not None:
             client.classifiers = dict(engine.classifiers)
         with closing(_Watching(engine, held, beside)) as watching:
-            app = create_app(
-                engine, doors,
-                # How long another service takes says nothing of how busy this one is.
-                promised=settings.max_wait if client is None else None,
-                observers=watching.observers, sources=watching.sources,
-            )  # fmt: skip
+            # How long another service takes says nothing of how busy this one is.
+            app = _app(engine, doors, watching, settings.max_wait if client is None else None)
             _settle()
             names = ", ".join(engine.classifiers)
             drained = serve(
                 app, engine, port, grace=grace, started=lambda where: say(f"{names} on {where}")
             )
     _take_leave(engine.state(), grace, say, drained=drained)
+
+
+def _app(engine: ModelEngine, doors: Doors, watching: _Watching, promised: float | None) -> FastAPI:
+    return create_app(
+        engine,
+        doors,
+        promised=promised,
+        observers=watching.observers,
+        sources=watching.sources,
+    )
 
 
 def _client(beside: Beside) -> RemoteClient | None:
