@@ -80,11 +80,11 @@ def ask(connection: http.client.HTTPConnection, body: str) -> tuple[int, Any]:
     return answer.status, json.loads(answer.read())
 
 
-def test_sigterm_under_load_loses_no_accepted_request(clf: Path) -> None:
+def test_sigterm_under_load_loses_no_accepted_request(saved: Path) -> None:
     bodies = [
         json.dumps(systemone(png(record), model=None)) for record in bright_records(12, seed=5)
     ]
-    with served(clf, "--port", 0) as (process, address):
+    with served(saved, "--port", 0) as (process, address):
         with closing(http.client.HTTPConnection(address, timeout=20)) as connection:
             alone = [ask(connection, body)[1]["answers"]["q"]["noul"] for body in bodies]
         expected = list(zip(bodies, alone, strict=True))
@@ -162,6 +162,19 @@ def test_other_machines_are_let_in_only_with_a_word_of_warning(
     assert "anybody" not in done.err
     assert served[1].state.service.doors.token == "t"
     assert [app.state.service.routing.asks_base for app in served] == [False, True]
+
+
+def test_what_another_service_takes_is_not_held_against_this_one(
+    run: Callable[..., Any], saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from superneurons.serve import opening
+
+    served: list[Any] = []
+    monkeypatch.setattr(opening, "serve", lambda app, *_a, **_k: served.append(app) or True)
+    for words in ([], ["--remote", "http://127.0.0.1:9"]):
+        assert run("serve", saved, "--port", 0, *words).code == 0
+    told = [app.state.service.metrics.text().decode() for app in served]
+    assert ["superneurons_admission_limit" in text for text in told] == [True, False]
 
 
 def test_answers_are_logged_and_watched_where_that_is_wanted(
