@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,16 +11,14 @@ from starlette.responses import JSONResponse
 
 from superneurons.errors import DataError
 from superneurons.serve.asked import Plan
-from superneurons.serve.classify import usage
 from superneurons.serve.describing import posts
-from superneurons.serve.ids import new_id
 from superneurons.serve.jobs import Answer
 from superneurons.serve.messages import message_asked, message_pictures
 from superneurons.serve.messages_schemas import ChatAnswer, ChatRequest
 from superneurons.serve.reader import validated
 from superneurons.serve.routing import Routing
 from superneurons.serve.service import Service
-from superneurons.serve.systemone import details
+from superneurons.serve.telling import envelope
 
 __all__ = ["router"]
 
@@ -60,15 +57,10 @@ def _plan(body: Any, routing: Routing) -> Plan:
             else None,
             "finish_reason": "stop",
         }
-        return {
-            "id": f"chatcmpl-{new_id()}",
-            "object": "chat.completion",
-            "created": int(time.time()),
-            "model": request.model or (asked.fitted.name if asked.fitted else routing.base_model),
-            "choices": [choice],
-            "usage": usage(answer),
-            "superneurons": details(asked, answer),
-        }
+        around = envelope(
+            "chatcmpl", "chat.completion", request.model, routing.base_model, asked, answer
+        )
+        return around | {"choices": [choice]}
 
     return Plan([asked], message_pictures(request.messages), reply)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,16 +10,15 @@ from starlette.responses import JSONResponse
 
 from superneurons.serve.asked import Plan
 from superneurons.serve.describing import posts
-from superneurons.serve.ids import new_id
 from superneurons.serve.jobs import Answer
 from superneurons.serve.messages import message_asked, message_pictures
 from superneurons.serve.messages_schemas import ClassifyAnswer, ClassifyRequest
 from superneurons.serve.reader import validated
 from superneurons.serve.routing import Routing
 from superneurons.serve.service import Service
-from superneurons.serve.systemone import details
+from superneurons.serve.telling import envelope
 
-__all__ = ["router", "usage"]
+__all__ = ["router"]
 
 
 def router(service: Service) -> APIRouter:
@@ -49,24 +47,7 @@ def _plan(body: Any, routing: Routing) -> Plan:
             "probs": list(shares.values()),
             "num_classes": len(shares),
         }
-        return {
-            "id": f"classify-{new_id()}",
-            "object": "list",
-            "created": int(time.time()),
-            "model": request.model or (asked.fitted.name if asked.fitted else routing.base_model),
-            "data": [row],
-            "usage": usage(answer),
-            "superneurons": details(asked, answer),
-        }
+        around = envelope("classify", "list", request.model, routing.base_model, asked, answer)
+        return around | {"data": [row]}
 
     return Plan([asked], message_pictures(request.messages), reply)
-
-
-def usage(answer: Answer) -> dict[str, Any]:
-    """Say how many tokens a prompt had; none is written."""
-    return {
-        "prompt_tokens": answer.input_tokens,
-        "total_tokens": answer.input_tokens,
-        "completion_tokens": 0,
-        "prompt_tokens_details": None,
-    }

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from superneurons.errors import DataError, Problem
-from superneurons.serve.asked import Asked, Plan
+from superneurons.serve.asked import Plan
 from superneurons.serve.describing import posts
 from superneurons.serve.jobs import Answer
 from superneurons.serve.questions import answer_said, questions_asked
@@ -17,8 +17,9 @@ from superneurons.serve.reader import validated
 from superneurons.serve.routing import Routing
 from superneurons.serve.schemas import SystemOneAnswer, SystemOneRequest
 from superneurons.serve.service import Service
+from superneurons.serve.telling import details
 
-__all__ = ["details", "router"]
+__all__ = ["router"]
 
 
 def router(service: Service) -> APIRouter:
@@ -65,24 +66,3 @@ def _sources(asked: SystemOneRequest) -> dict[str, str]:
     if problems:
         raise DataError("Some assets are no pictures.", problems=problems, mend="Mend these.")
     return sources
-
-
-def details(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Say who answered a question, and how deep that went."""
-    told: dict[str, Any] = {
-        "classifier": None if asked.fitted is None else asked.fitted.name,
-        "depth": answer.depth,
-        "layers": answer.layers,
-        "n_layers": None if asked.fitted is None else asked.fitted.n_layers,
-        "label": asked.label(answer),
-        "probability": answer.confidence,
-        "label_mass": answer.label_mass,
-        "waited_ms": round(answer.waited_ms, 3),
-        "ran_ms": round(answer.ran_ms, 3),
-    }
-    if answer.votes:
-        told["votes"] = [
-            {"layer": v.layer, "index": v.index, "activation": v.activation, "label": v.label}
-            for v in answer.votes
-        ]
-    return told
