@@ -47,8 +47,7 @@ def serve(
     POST /v1/systemone, /classify and /v1/chat/completions; GET /v1/models, /health, /metrics.
     SIGTERM refuses new requests, answers the accepted ones, and exits with 0.
     """
-    _require()
-    quiet()
+    _prepare()
     from superneurons.serve.auth import read_token
     from superneurons.serve.doors import Doors, hosts_of
     from superneurons.serve.opening import Beside, run
@@ -76,9 +75,10 @@ def serve(
     )  # fmt: skip
 
 
-def _require() -> None:
+def _prepare() -> None:
     for package in ("fastapi", "uvicorn", "prometheus_client", "httpx"):
         require(package, extra="serve", purpose="Serving")
+    quiet()
 
 
 def _bytes(megabytes: float) -> int:
