@@ -104,6 +104,18 @@ def asked(address: str, many: int, answers: int) -> list[Asker]:
     return askers
 
 
+def queued(address: str) -> float:
+    with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(QUEUED))
+
+
+def wait_for_a_question(address: str) -> None:
+    end = time.monotonic() + 10
+    while not queued(address) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 def test_told_to_end_under_load_it_loses_no_accepted_request() -> None:
     process, address = started(0.05, 10)
     askers = asked(address, 8, 2)
@@ -122,7 +134,7 @@ def test_told_to_end_under_load_it_loses_no_accepted_request() -> None:
 def test_what_is_not_answered_in_time_is_given_up() -> None:
     process, address = started(2, 0.2)
     (asker,) = asked(address, 1, 0)
-    time.sleep(0.3)
+    wait_for_a_question(address)
     process.send_signal(signal.SIGTERM)
     asker.join(10)
     out, _ = process.communicate(timeout=10)
@@ -141,21 +153,13 @@ def test_two_that_took_one_port_at_once_do_not_both_serve() -> None:
     assert caught.value.where == f"127.0.0.1:{number}"
 
 
-def queued(address: str) -> float:
-    with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(QUEUED))
-
-
 @pytest.mark.parametrize("busy", [True, False])
 def test_a_second_signal_ends_it_at_once_and_says_whether_anything_was_lost(busy: bool) -> None:
     process, address = started(20, 30)
     asker = Asker(address)
     if busy:
         asker.start()
-        end = time.monotonic() + 10
-        while not queued(address) and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_for_a_question(address)
     begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
     time.sleep(0.05)
