@@ -12,9 +12,13 @@ from fake_hub import FakeHub, Repo, fake_hub, log_in
 from pictures import bright_records
 from superneurons.errors import ArtefactError, DataError, OutputError
 from superneurons.export.hub import push_to_hub
+from superneurons.scale.predictor import Predictor
+from superneurons.serve.loading import load_served
 from superneurons.shortcut.artefact import read_config
 from superneurons.shortcut.cascade import Cascade
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.hub_pull import pull
+from superneurons.shortcut.together_loading import load_together
 from superneurons.vlm.model import VLM
 
 # Its client warns of how it uses its own HTTP client.
@@ -80,6 +84,21 @@ def test_what_was_pushed_is_what_is_read_next(
     assert read_config(Path(NAME))["base_model"]["name"] == BASE
     push_to_hub(saved, NAME, base_model="llava-hf/another")
     assert read_config(Path(NAME))["base_model"]["name"] == "llava-hf/another"
+
+
+def test_whoever_takes_a_directory_takes_its_name(
+    hub: FakeHub, saved: Path, llava: VLM, tmp_path: Path
+) -> None:
+    push_to_hub(saved, NAME, base_model=BASE)
+    served = load_served([Path(NAME)], model=llava)
+    assert set(served.estimators) == {"some-classifier"}
+    assert served.about["some-classifier"]["base_model"] == BASE
+    together = load_together([Path(NAME), Path(f"{NAME}@main")], llava)
+    (answers,) = together.answers(bright_records(1), batch_size=1)
+    assert set(answers) == {NAME, f"{NAME}@main"}
+    assert Predictor(NAME, model=llava.name, device="cpu").open().exit_layer_ >= 1
+    copy = pull(f"{NAME}@main", tmp_path / "copy").directory
+    assert push_to_hub(copy, "some-owner/a-copy").stays == ("ORIGIN",)
 
 
 def test_to_a_branch(hub: FakeHub, saved: Path, llava: VLM) -> None:
