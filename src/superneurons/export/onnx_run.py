@@ -85,16 +85,20 @@ def quantised(path: Path, target: Path) -> None:
         When ONNX Runtime is not installed.
     """
     tool = require("onnxruntime.quantization", extra="onnx", purpose="Quantising an ONNX graph")
-    graph = (
-        require("onnx", extra="onnx", purpose="Reading an ONNX graph")
-        .load(str(path), load_external_data=False)
-        .graph
-    )
-    products = [node.name for node in graph.node if node.op_type in _PRODUCTS]
-    tool.quantize_dynamic(
-        str(path), str(target), weight_type=tool.QuantType.QInt8, per_channel=True,
-        op_types_to_quantize=list(_PRODUCTS), nodes_to_exclude=products[-1:],
-    )  # fmt: skip
+    onnx = require("onnx", extra="onnx", purpose="Reading an ONNX graph")
+    model = onnx.load(str(path), load_external_data=False)
+    products = [node.name for node in model.graph.node if node.op_type in _PRODUCTS]
+    # Shapes that an exporter noted down may contradict those that the quantiser infers again.
+    del model.graph.value_info[:]
+    plain = target.with_name(f"plain-{target.name}")
+    onnx.save(model, str(plain))
+    try:
+        tool.quantize_dynamic(
+            str(plain), str(target), weight_type=tool.QuantType.QInt8, per_channel=True,
+            op_types_to_quantize=list(_PRODUCTS), nodes_to_exclude=products[-1:],
+        )  # fmt: skip
+    finally:
+        plain.unlink()
 
 
 def bytes_of(path: Path) -> int:
