@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from superneurons.errors import ResourceError
+from superneurons.evaluate import lora
+
 Runner = Callable[..., Any]
 QUICK = ("--steps", 8, "--rates", "1e-2", "--rank", 4, "--repeats", 1, "--device", "cpu")
 OURS = "Super Neurons, improved"
@@ -79,3 +82,21 @@ def test_without_peft_the_extra_is_named_before_a_model_is_opened(
     assert done.code == 2
     assert "pip install 'superneurons[lora]'" in done.err
     assert "/nowhere" not in done.err
+
+
+def test_sizes_that_were_done_are_printed_where_a_larger_one_fails(
+    run: Runner, llava_path: Path, train: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = lora._Rivals.rival
+
+    def tight(rivals: Any) -> Any:
+        if len(rivals.contest.parts[0].train) > 8:
+            raise ResourceError("There is too little memory.", mend="Give fewer records.")
+        return whole(rivals)
+
+    monkeypatch.setattr(lora._Rivals, "rival", tight)
+    done = run("lora", "-m", llava_path, "-d", train, *QUICK, "--sizes", "8,12", "--json")
+    assert done.code == 2
+    assert "too little memory" in done.err
+    assert [found["n_probe"] for found in done.json["sizes"]] == [8]
+    assert done.json["task"] == str(train)

@@ -144,3 +144,31 @@ def test_what_cannot_be_done_is_said_before_a_model_is_opened(
     assert done.code == 2
     assert said in done.err
     assert "nowhere" not in done.err
+
+
+def test_sizes_too_small_to_learn_from_are_said(
+    run: Runner, llava_path: Path, tmp_path: Path
+) -> None:
+    colours = write_colours(tmp_path, 24)
+    words = ("-m", llava_path, "-d", colours, "--sizes", 4, "--seeds", 1, "--device", "cpu")
+    done = run("robustness", "size", *words)
+    assert done.code == 2
+    assert "No size is enough to learn from" in done.err
+    assert "larger sizes" in done.err
+
+
+def test_all_tasks_are_checked_before_a_model_is_opened(
+    run: Runner, train: Path, tmp_path: Path
+) -> None:
+    colours = write_colours(tmp_path, 24)
+    (tmp_path / "3.png").write_bytes(b"none")
+    few = lines(tmp_path / "few.jsonl", [
+        {"image": f"{i}.png", "question": "Red?", "label": "no" if i else "yes"} for i in range(3)
+    ])  # fmt: skip
+    files = [word for file in (train, colours, few) for word in ("-d", file)]
+    done = run("robustness", "overlap", "-m", "/nowhere", *files)
+    assert done.code == 2
+    assert "nowhere" not in done.err
+    assert "colours: " in done.err
+    assert "3.png" in done.err
+    assert "few: " in done.err

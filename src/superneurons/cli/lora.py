@@ -13,6 +13,7 @@ from superneurons.cli.studies import opened
 from superneurons.errors import DataError, Problem
 
 if TYPE_CHECKING:
+    from superneurons.evaluate.lora import LoraRival
     from superneurons.task.record import Record
 
 __all__ = ["lora"]
@@ -100,14 +101,16 @@ def lora(
     vlm = opened(model, revision, dtype, device, trust_remote_code)
     if not as_json:
         print(f"{task or data}, e.g. {probe[0].question!r}")
-    told: dict[str, Any] = {} if as_json else {"told": print_rival}
-    found = compare_lora(
-        vlm, probe, others, settings=settings, sizes=wanted,
-        prompt=Prompt(prompt_order, prompt_template), batch_size=batch_size, repeats=repeats,
-        seed=seed, steps=step, **told,
-    )  # fmt: skip
-    if as_json:
-        print_json({"task": task, "sizes": [rival.as_dict() for rival in found]})
+    found: list[LoraRival] = []
+    try:
+        compare_lora(
+            vlm, probe, others, settings=settings, sizes=wanted,
+            prompt=Prompt(prompt_order, prompt_template), batch_size=batch_size, repeats=repeats,
+            seed=seed, steps=step, told=found.append if as_json else print_rival,
+        )  # fmt: skip
+    finally:  # what was learnt isn't lost where a larger size fails
+        if found:
+            print_json({"task": task or data, "sizes": [rival.as_dict() for rival in found]})
 
 
 def _parts(

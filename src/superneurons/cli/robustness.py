@@ -268,7 +268,7 @@ def overlap(
 ) -> None:
     """Compare the neurons of several tasks with each other and with chance."""
     from superneurons.demo.tasks import make_task
-    from superneurons.evaluate.robustness.overlap import study_overlap
+    from superneurons.evaluate.robustness.overlap import check_learnable, study_overlap
 
     begin(out, overwrite)
     files = named(data or [], [None] * len(data or []))
@@ -277,6 +277,7 @@ def overlap(
     tasks = {name: read(path, question) for name, (path, _) in files.items()}
     for name in dict.fromkeys(task or []):
         tasks[name] = make_task(name, n=n_probe, sprites=sprites, seed=seed)
+    check_learnable(tasks, seed=seed)
     vlm = opened(model, revision, dtype, device, trust_remote_code)
     found = study_overlap(
         vlm, tasks, most=most, seed=seed, **asked(prompt_order, prompt_template, batch_size)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superneurons.errors import DataError
+from superneurons.errors import DataError, Problem
 from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.robustness.gathered import Gathered, gather, unsaid
 from superneurons.evaluate.robustness.neuron_overlap import NeuronOverlap, neuron_overlap
@@ -18,12 +18,13 @@ from superneurons.evaluate.robustness.sheet import Sheet
 from superneurons.evaluate.setting import setting_of
 from superneurons.probes.scores import neuron_scores
 from superneurons.probes.weights import neuron_weights, signed_or_length
+from superneurons.shortcut.probing import probing_set
 from superneurons.task.record import Record
 from superneurons.task.split import grouped_split
 from superneurons.vlm.model import VLM
 from superneurons.vlm.prompt import Prompt
 
-__all__ = ["KINDS", "Overlaps", "Pair", "study_overlap"]
+__all__ = ["KINDS", "Overlaps", "Pair", "check_learnable", "study_overlap"]
 
 _SURE = 0.01
 KINDS = (
@@ -127,6 +128,38 @@ def _shown(pair: Pair) -> str:
     return f"{100 * found.jaccard:.1f} ({100 * found.chance:.1f}){mark}"
 
 
+def check_learnable(tasks: Mapping[str, Sequence[Record]], *, seed: int = 0) -> None:
+    """Refuse tasks that can't be learnt, all at once, before a model runs over the first.
+
+    Parameters
+    ----------
+    tasks
+        Labelled records by name.
+    seed
+        Of their halves.
+
+    Raises
+    ------
+    DataError
+        When pictures or labels of a task cannot be used; lists every problem of every task.
+    """
+    problems = []
+    for name, records in tasks.items():
+        try:
+            with unsaid():
+                probing_set(records, balanced=False, seed=seed, multiclass="native")
+            grouped_split(records, test_size=0.5, seed=seed)
+        except DataError as error:
+            found = error.problems or (Problem(error.where or "records", error.what),)
+            problems += [Problem(f"{name}: {one.where}", one.what) for one in found]
+    if problems:
+        raise DataError(
+            "Some tasks can't be learnt.",
+            problems=problems,
+            mend="Mend or leave out these records; each label needs several pictures.",
+        )
+
+
 def study_overlap(
     vlm: VLM,
     tasks: Mapping[str, Sequence[Record]],
@@ -166,6 +199,7 @@ def study_overlap(
             f"{len(tasks)} tasks and {most} neurons: there is nothing to compare.",
             mend="Give at least two tasks, and at least one neuron.",
         )
+    check_learnable(tasks, seed=seed)
     ranked: dict[str, list[_Ranked]] = {}
     for name, records in tasks.items():
         found = gather(vlm, [records], prompt=prompt, batch_size=batch_size, seed=seed, steps=steps)

@@ -229,8 +229,8 @@ def study_size(
     Raises
     ------
     DataError
-        No sizes or one below 4, no seeds, records in both sets, pictures or labels that cannot be
-        used.
+        No sizes or one below 4, or none that is enough to learn from, no seeds, records in both
+        sets, pictures or labels that cannot be used.
     """
     check_sizes(sizes, seeds)
     wanted = sorted({min(size, len(probe)) for size in sizes})
@@ -244,6 +244,12 @@ def study_size(
         for n in wanted
         for way in ways
     )
+    if all(point.scores is None for point in points):
+        raise DataError(
+            "No size is enough to learn from: too few records of some label were drawn.",
+            where=f"sizes {', '.join(map(str, wanted))}",
+            mend="Give larger sizes, or more records.",
+        )
     rivals = [way for way in BASE if way in ways]
     leads = tuple(_lead(found, given, way, rival, wanted) for way in NEURONS for rival in rivals)
     setting = setting_of(vlm, test, 0, seeds[0], prompt) | {"probing_records": len(probe)}
