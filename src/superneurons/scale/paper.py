@@ -84,9 +84,7 @@ class SharedPaper(PaperSuperNeurons):
         )
         margins = self._margins()
         enters = np.searchsorted(margins, on_part.max() - on_part + 1e-9, side="right")
-        right = rank.summed(local.right(self._decided(local, enters, len(margins))))
-        n_held = np.bincount(codes[held], minlength=2)
-        achieved = np.round((right[1] / n_held[1] + right[0] / n_held[0]) / 2, 12)
+        achieved = self._achieved(rank, local, enters, np.bincount(codes[held], minlength=2))
 
         fitted = PaperSuperNeurons(**self.get_params())
         fitted.classes_, fitted.n_features_in_ = classes, X.shape[1]
@@ -103,6 +101,17 @@ class SharedPaper(PaperSuperNeurons):
         told = np.concatenate(rank.gathered(np.stack([decision, local.held_positive], axis=1)))
         fitted.scale_ = fit_scale(told[:, 0], told[:, 1] > 0)
         return fitted
+
+    def _achieved(
+        self,
+        rank: Rank,
+        local: _Local,
+        enters: NDArray[np.int64],
+        n_held: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Balanced accuracy of each margin on the records held out, of all ranks."""
+        right = rank.summed(local.right(self._decided(local, enters, len(self._margins()))))
+        return np.round((right[1] / n_held[1] + right[0] / n_held[0]) / 2, 12)
 
     def _decided(
         self, local: _Local, enters: NDArray[np.int64], n_sets: int

@@ -9,7 +9,6 @@ from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import torch
-from torch._dynamo import config as dynamo
 
 from superneurons.vlm.lean.decoder import DecoderLayer
 from superneurons.vlm.lean.passing import Lean
@@ -103,6 +102,9 @@ def _for_all_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let a compiled function be compiled for as many shapes as come."""
 
     def call(*given: Any) -> Any:
+        # Seconds to import, and of use only here.
+        from torch._dynamo import config as dynamo
+
         with dynamo.patch(recompile_limit=_MOST_SHAPES), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # hints about speed that aren't the user's to take
             return function(*given)
