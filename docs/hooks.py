@@ -27,7 +27,8 @@ __all__ = [
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "superneurons"
 _ORDER = (
-    "task", "vlm", "activations", "probes", "shortcut", "evaluate", "report", "amplify", "demo",
+    "task", "vlm", "activations", "probes", "shortcut", "evaluate", "report", "amplify",
+    "scale", "export", "serve", "demo",
 )  # fmt: skip
 _NO_PAGE = ("cli",)  # the commands have a page of their own, docs/cli.md
 _LINK = re.compile(r"\[([^\]]*)\]\((?:\.\./)([^)#]+)(?:#[^)]*)?\)")

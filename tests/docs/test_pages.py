@@ -8,6 +8,7 @@ import importlib
 import inspect
 import re
 import shlex
+import textwrap
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,7 +25,7 @@ _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.M | re.S)
 
 def blocks(page: Path, language: str) -> list[str]:
     found = _FENCE.finditer(page.read_text(encoding="utf-8"))
-    return [inspect.cleandoc(block[3]) for block in found if block[2] == language]
+    return [textwrap.dedent(block[3]).strip() for block in found if block[2] == language]
 
 
 def calls(script: str) -> list[list[str]]:

@@ -87,7 +87,5 @@ Fetch: TypeAlias = Annotated[
 ]
 Grace: TypeAlias = Annotated[
     float,
-    typer.Option(
-        min=0, max=86_400, help="For accepted requests, when the service is told to end."
-    ),
+    typer.Option(min=0, max=86_400, help="For accepted requests, when the service is told to end."),
 ]

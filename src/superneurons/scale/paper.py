@@ -95,12 +95,18 @@ class SharedPaper(PaperSuperNeurons):
         fitted.neurons_ = np.flatnonzero(on_whole > fitted.threshold_ + 1e-9)
         fitted.scores_ = on_whole[fitted.neurons_]
         fitted.n_neurons_ = len(fitted.neurons_)
-        unseen = np.argsort(-on_part, kind="stable")[: fitted.n_neurons_]
-        enters = np.where(np.isin(np.arange(X.shape[1]), unseen), 0, 1)
+        fitted.scale_ = self._scale(rank, local, on_part, fitted.n_neurons_)
+        return fitted
+
+    def _scale(
+        self, rank: Rank, local: _Local, on_part: NDArray[np.float64], n_neurons: int
+    ) -> float:
+        """How sure votes are, from records held out, by neurons that were chosen without them."""
+        unseen = np.argsort(-on_part, kind="stable")[:n_neurons]
+        enters = np.where(np.isin(np.arange(len(on_part)), unseen), 0, 1)
         decision = self._decided(local, enters, 1)[:, 0]
         told = np.concatenate(rank.gathered(np.stack([decision, local.held_positive], axis=1)))
-        fitted.scale_ = fit_scale(told[:, 0], told[:, 1] > 0)
-        return fitted
+        return fit_scale(told[:, 0], told[:, 1] > 0)
 
     def _achieved(
         self,
