@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from common import Clock, autocast, batches, compiled, device, layers, load, log
 from easy_vqa_mix import EasyVQA
-from export import export
 from lora import add_lora, lora_parameters
 from numpy.typing import NDArray
 from packing import IGNORED, Packed, Prompts, Row, attention_mask, stack
@@ -25,6 +24,7 @@ from patches import move_atlas
 from train_vision import normalise
 from transformers import LlavaForConditionalGeneration
 
+from export import export
 from superneurons.demo.atlas import Atlas, load_atlas, read_atlas
 from superneurons.demo.language_model import find_language_model, read_language_model
 from superneurons.demo.mix import training_questions

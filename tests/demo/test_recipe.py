@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from common import Clock
-from export import export
 from lora import add_lora, lora_parameters
 from patches import front_loss, practice_split
 from train_vision import looks, normalise
 
 from evaluate import calibrated, score
+from export import export
 from superneurons.demo.atlas import UNLABELLED, load_atlas
 from superneurons.demo.language_model import LanguageModel
 from superneurons.demo.model import assemble, new_model
