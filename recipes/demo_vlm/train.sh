@@ -13,4 +13,4 @@ python "$here/train_vision.py" --atlas "$atlas" --seed "$seed" --teacher "$out/t
     --out "$out/vision.pt"
 python "$here/train_joint.py" --atlas "$atlas" --seed "$seed" --vision "$out/vision.pt" \
     --out "$out/weights.safetensors"
-python "$here/evaluate.py" --weights "$out/weights.safetensors" --out "$out/report.json"
+python "$here/score_tasks.py" --weights "$out/weights.safetensors" --out "$out/report.json"

@@ -9,9 +9,9 @@ import torch
 from common import Clock
 from lora import add_lora, lora_parameters
 from patches import front_loss, practice_split
+from score_tasks import calibrated, score
 from train_vision import looks, normalise
 
-from evaluate import calibrated, score
 from export import export
 from superneurons.demo.atlas import UNLABELLED, load_atlas
 from superneurons.demo.language_model import LanguageModel
