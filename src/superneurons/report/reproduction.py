@@ -14,6 +14,7 @@ from superneurons.evaluate.reproduction.figures import Figure, Figures, Whole
 from superneurons.evaluate.reproduction.reproduced import Reproduction, Way
 from superneurons.evaluate.reproduction.settings import check_settings
 from superneurons.report.decoding import decoded, plain
+from superneurons.report.kept import kept_content
 
 __all__ = ["REPRODUCTION_FILE", "check_place", "read_reproduction", "write_reproduction"]
 
@@ -83,30 +84,16 @@ def read_reproduction(place: Path) -> Reproduction:
         to be: lists every such place.
     """
     path = Path(place) / REPRODUCTION_FILE if Path(place).is_dir() else Path(place)
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = plain(json.loads(text, parse_constant=_refuse_constant))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtefactError(
-            f"There is no reproduction in {str(path)!r}: {error}",
-            where=str(path),
-            mend="Give a directory that `superneurons reproduce --out` wrote, or the file in it.",
-        ) from error
-    return _checked(content if isinstance(content, dict) else {}, path)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    content = kept_content(
+        path,
+        what="reproduction",
+        newest=_FORMAT,
+        mend="Give a directory that `superneurons reproduce --out` wrote, or the file in it.",
+    )
+    return _checked(content, path)
 
 
 def _checked(content: dict[str, Any], path: Path) -> Reproduction:
-    form = content.get("format")
-    if isinstance(form, int) and form > _FORMAT:
-        raise ArtefactError(
-            f"This reproduction has format {form}; this version reads up to {_FORMAT}.",
-            where=str(path),
-            mend="Update superneurons.",
-        )
     found, problems = decoded(Reproduction, content)
     for name, wanted in (("format", _FORMAT), ("kind", _KIND)):
         if content.get(name) != wanted or isinstance(content.get(name), bool):

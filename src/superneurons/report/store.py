@@ -14,6 +14,7 @@ from superneurons.activations.store import write_atomically
 from superneurons.errors import ArtefactError, Problem
 from superneurons.report.consistency import contradictions
 from superneurons.report.decoding import decoded, packed, plain
+from superneurons.report.kept import kept_content
 from superneurons.report.run import Chosen, Run
 
 __all__ = ["FORMAT", "RUN_FILE", "read_run", "write_run"]
@@ -128,30 +129,17 @@ def read_run(place: Path) -> Run:
         to be: lists every such place. Thumbnails must be JPEGs in ``data:`` URIs.
     """
     path = Path(place) / RUN_FILE if Path(place).is_dir() else Path(place)
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = plain(json.loads(text, parse_constant=_refuse_constant))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtefactError(
-            f"There is no run in {str(path)!r}: {error}",
-            where=str(path),
-            mend="Give a directory that a command wrote its run.json to (--out), or that file.",
-        ) from error
-    return _checked(content if isinstance(content, dict) else {}, path)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    content = kept_content(
+        path,
+        what="run",
+        newest=FORMAT,
+        mend="Give a directory that a command wrote its run.json to (--out), or that file.",
+    )
+    return _checked(content, path)
 
 
 def _checked(content: dict[str, Any], path: Path) -> Run:
     form = content.get("format")
-    if isinstance(form, int) and form > FORMAT:
-        raise ArtefactError(
-            f"This run has format {form}; this version reads up to {FORMAT}.",
-            where=str(path),
-            mend="Update superneurons.",
-        )
     run, problems = decoded(Run, content)
     if form != FORMAT or isinstance(form, bool):
         problems.insert(0, Problem("format", f"is {form!r}, not {FORMAT}"))
