@@ -31,7 +31,7 @@ class Answered:
         return _EACH + _SHARE * len(self.answer.probabilities) + _VOTE * len(self.answer.votes)
 
     def at(self, ticket: Ticket, done: float) -> Answer:
-        """Return it for a job that was answered at a moment of :func:`time.monotonic`."""
+        """Return it for a job that was answered at a moment of ``time.monotonic``."""
         waited, ran = ticket.begun - ticket.arrived, done - ticket.begun
         return replace(self.answer, waited_ms=waited * 1e3, ran_ms=ran * 1e3)
 

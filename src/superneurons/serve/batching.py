@@ -39,7 +39,7 @@ class Ticket:
     route
         How it is asked.
     arrived
-        Moment of :func:`time.monotonic`.
+        Moment of ``time.monotonic``.
     begun
         When its batch was taken.
     attempts

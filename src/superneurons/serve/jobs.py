@@ -33,7 +33,7 @@ class Job:
         The answers to choose from, for the base model and for classifiers whose records bring
         options of their own.
     deadline
-        Moment of :func:`time.monotonic` after which nobody waits for the answer.
+        Moment of ``time.monotonic`` after which nobody waits for the answer.
     explain
         Whether the answer says which neurons voted for what.
     request
