@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Check = Callable[[int, Any], bool]
@@ -31,6 +33,8 @@ class Tally:
         Requests of an open loop that found no free connection, and were not sent.
     begun, ended
         Moments of :func:`time.perf_counter`.
+    stolen
+        Seconds that other machines of the host took from ours, of all its cores.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
@@ -40,6 +44,13 @@ class Tally:
     late: int = 0
     begun: float = field(default_factory=time.perf_counter)
     ended: float = 0.0
+    stolen: float = field(default_factory=lambda: -stolen_seconds())
+
+    def end(self) -> Tally:
+        """Stop the clocks."""
+        self.ended = time.perf_counter()
+        self.stolen += stolen_seconds()
+        return self
 
     @property
     def asked(self) -> int:
@@ -49,6 +60,11 @@ class Tally:
     def per_second(self) -> float:
         """Accepted requests per second."""
         return len(self.seconds) / max(1e-9, self.ended - self.begun)
+
+    @property
+    def stolen_share(self) -> float:
+        """Of the time of all cores."""
+        return self.stolen / max(1e-9, (self.ended - self.begun) * (os.cpu_count() or 1))
 
     def quantile(self, share: float) -> float:
         """Milliseconds of an accepted request."""
@@ -62,11 +78,30 @@ class Tally:
             "wrong": self.wrong,
             "refusals_with_retry_after": self.retry_after,
             "not_sent": self.late,
+            "stolen_share": round(
+                self.stolen / ((self.ended - self.begun) * (os.cpu_count() or 1)), 3
+            ),
             "accepted_per_s": round(self.per_second, 1),
             "p50_ms": round(self.quantile(0.5), 2),
             "p99_ms": round(self.quantile(0.99), 2),
             "max_ms": round(self.quantile(1.0), 2),
         }
+
+
+def merged(*tallies: Tally) -> Tally:
+    """Phases of one kind as one."""
+    both = Tally(seconds=[took for tally in tallies for took in tally.seconds])
+    both.begun, both.ended = tallies[0].begun, tallies[-1].ended
+    return both
+
+
+def stolen_seconds() -> float:
+    """Since this machine started; 0 where that isn't known."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    except OSError:
+        return 0.0
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK") if len(fields) > 8 else 0.0
 
 
 def request_bytes(path: str, body: Any) -> bytes:
@@ -141,8 +176,7 @@ async def closed_loop(
         connection.close()
 
     await asyncio.gather(*(client(numbers) for _ in range(connections)))
-    tally.ended = time.perf_counter()
-    return tally
+    return tally.end()
 
 
 async def open_loop(
@@ -174,7 +208,6 @@ async def open_loop(
             each_second()
         await asyncio.sleep(0.001)
     await asyncio.gather(*running)
-    tally.ended = time.perf_counter()
     for connection in free:
         connection.close()
-    return tally
+    return tally.end()

@@ -16,17 +16,22 @@ _MOST = 4096.0
 # What is supposed of a request until some were answered: so many seconds, and no extremes.
 _GUESS_S, _FEWEST, _MOST_AT_FIRST = 0.005, 16.0, 256.0
 _GENTLEST, _HARDEST = 0.9, 0.5
+# At most as many answers are late at once as are under way, and that costs a tenth of them: grown
+# back by this much with each answer in time, late ones stay below one in a hundred.
+_SLOWLY = 0.001
+_ALL_IS_WELL = 500  # in a row in time, after which growth is faster the more there are
+_KEPT = 0.8  # of what went well before, where answers are late again and again: a hiccup ends
 _SHORTEST_RETRY = 0.05
 
 
 class Admission:
-    """Finds how many requests can be under way at once.
+    """Finds how many requests can be under way at once, so that 99 of 100 are answered in time.
 
     Whatever a request waits for (its turn on the event loop, a thread that decodes its picture, the
-    model), it waits longer the more there are. So there may be more while they are answered within
-    the time that is promised, and fewer once they are not: one more with each answer until one came
-    too late, then a little more with each, and fewer by up to half with one that came too late,
-    though not again for those that were let in before.
+    model), it waits longer the more there are. So there are fewer, by a tenth to a half, once one
+    was answered later than promised, though not again for those that were let in before. They
+    become more with each that is in time: fast until nearly as many as then, or until the first
+    was late; slowly from there on; and faster the longer all goes well.
 
     Parameters
     ----------
@@ -50,7 +55,8 @@ class Admission:
         self.under_way = 0
         self.refused = 0
         self._lowered = clock()
-        self._step = 1.0
+        self._proven = _MOST
+        self._in_time = 0
 
     def now(self) -> float:
         """Return the moment."""
@@ -93,13 +99,27 @@ class Admission:
         if not answered:
             return
         took = now - (begun if read is None else read)
-        if took <= self._promised:
-            if crowded:
-                self.limit = min(_MOST, self.limit + max(self._step, 1 / self.limit))
-        elif begun >= self._lowered:
-            factor = min(_GENTLEST, max(_HARDEST, self._promised / took))
-            self.limit = max(1.0, min(self.limit, self.under_way + 1.0) * factor)
-            self._lowered, self._step = now, 0.0
+        if took > self._promised:
+            self._lower(begun, took, now)
+        elif crowded:
+            self._in_time += 1
+            self.limit = min(_MOST, self.limit + self._step())
+
+    def _lower(self, begun: float, took: float, now: float) -> None:
+        if begun < self._lowered:
+            return
+        factor = min(_GENTLEST, max(_HARDEST, self._promised / took))
+        held = min(self.limit, self.under_way + 1.0)
+        before = 0.0 if self._proven == _MOST else self._proven * _KEPT
+        self.limit, self._proven = max(1.0, held * factor), max(held * _GENTLEST, before)
+        self._lowered, self._in_time = now, 0
+
+    def _step(self) -> float:
+        if self._proven == _MOST:
+            return 1.0
+        if self.limit < self._proven:
+            return 1 / self.limit
+        return _SLOWLY * max(1.0, self._in_time / _ALL_IS_WELL)
 
     def state(self) -> Mapping[str, float]:
         """Return how things stand."""

@@ -90,10 +90,15 @@ class Waiting:
         How fast batches have been.
     limit
         How large they may be.
+    ahead
+        Whether batches that aren't full are handed out while the model is busy, too: preparing
+        them then costs it nothing. Else they grow until it is idle.
     """
 
-    def __init__(self, settings: EngineSettings, pace: Pace, limit: BatchLimit) -> None:
-        self._settings, self._pace, self._limit = settings, pace, limit
+    def __init__(
+        self, settings: EngineSettings, pace: Pace, limit: BatchLimit, *, ahead: bool = True
+    ) -> None:
+        self._settings, self._pace, self._limit, self._ahead = settings, pace, limit, ahead
         self._changed = Condition()
         self._queue: list[Ticket] = []
         self._open: set[Ticket] = set()
@@ -170,7 +175,7 @@ class Waiting:
         Parameters
         ----------
         idle
-            Whether the model has nothing to do: only then is there time to wait for others.
+            Whether the model has nothing to do. Who changes that calls :meth:`look_again`.
         """
         while True:
             with self._changed:
@@ -212,12 +217,19 @@ class Waiting:
         return sum(ticket.questions for ticket in batch) >= self._limit.most
 
     def _left(self, batch: Sequence[Ticket], idle: Callable[[], bool]) -> float | None:
-        """Seconds left to wait for others; ``None``: until there is a job."""
+        """Seconds left to wait for others; ``None``: until something changes."""
         if not batch:
             return None
-        if self._closed or not idle():
+        if self._closed:
             return 0.0
+        if not idle():
+            return 0.0 if self._ahead else None
         return batch[0].arrived + self._settings.window - time.monotonic()
+
+    def look_again(self) -> None:
+        """Say that the model has become idle."""
+        with self._changed:
+            self._changed.notify_all()
 
     def put_back(self, tickets: Sequence[Ticket]) -> None:
         """Queue jobs again, before all others; once it was stopped they fail, as all others do."""

@@ -160,3 +160,4 @@ class Worker(Generic[T]):
             self._held["model"], made = given
             self._run(made)
             self._held["model"] = ()
+            self._waiting.look_again()
