@@ -53,7 +53,7 @@ class ShadeEngine:
         self._workers = workers
         self._pool = ThreadPoolExecutor(workers)
         self._lock = threading.Lock()
-        self._draining = False
+        self._draining = self.stuck = False
         self.pending: set[Future[Answer]] = set()
         self.jobs: list[Job] = []
         self.counts = {"answered": 0, "refused": 0, "cancelled": 0, "expired": 0, "failed": 0}
@@ -72,7 +72,7 @@ class ShadeEngine:
 
     @property
     def ready(self) -> bool:
-        return not self._draining
+        return not self._draining and not self.stuck
 
     def submit(self, job: Job) -> Future[Answer]:
         options = self._options(job)

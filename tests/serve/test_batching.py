@@ -16,10 +16,10 @@ from superneurons.serve.settings import EngineSettings
 ANSWER = Answer("yes", {"yes": 1.0}, 1.0, "exit", 1)
 
 
-def waiting(pace: Pace | None = None, **limits: float) -> Waiting:
+def waiting(pace: Pace | None = None, *, ahead: bool = True, **limits: float) -> Waiting:
     settings = EngineSettings(**limits)  # type: ignore[arg-type]
     limit = BatchLimit(settings.max_batch, cautious_for=60)
-    return Waiting(settings, pace or Pace(), limit)
+    return Waiting(settings, pace or Pace(), limit, ahead=ahead)
 
 
 def ticket(lane: str = "a", questions: int = 1, deadline: float = float("inf")) -> Ticket:
@@ -67,6 +67,50 @@ def test_a_first_job_waits_for_others_only_while_the_model_is_idle() -> None:
     queue.add(first)
     threading.Timer(0.05, queue.add, [second]).start()
     assert queue.take(idle) == [first, second]
+
+
+def test_batches_grow_until_the_model_is_idle_where_preparing_takes_its_cores() -> None:
+    queue = waiting(window=0, ahead=False)
+    jobs = [ticket() for _ in range(3)]
+    working, taken = [True], list[Ticket]()
+    taking = threading.Thread(target=lambda: taken.extend(queue.take(lambda: not working[0]) or []))
+    taking.start()
+    for job in jobs:
+        queue.add(job)
+    taking.join(0.1)
+    assert taking.is_alive(), "the model is busy"
+    working.clear()
+    working.append(False)
+    queue.look_again()
+    taking.join(5)
+    assert taken == jobs
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_full_batches_are_made_while_the_model_is_busy(ahead: bool) -> None:
+    queue = waiting(max_batch=2, ahead=ahead)
+    jobs = [ticket(), ticket()]
+    for job in jobs:
+        queue.add(job)
+    assert queue.take(busy) == jobs
+
+
+def test_a_busy_model_holds_nobody_up_once_the_service_stops() -> None:
+    queue = waiting(ahead=False)
+    queue.add(ticket())
+    queue.close()
+    assert len(queue.take(busy) or []) == 1
+
+
+def test_late_jobs_are_told_so_while_the_model_is_busy() -> None:
+    queue = waiting(max_batch=2, ahead=False)
+    late = ticket(deadline=time.monotonic() - 1)
+    queue.add(late)
+    for _ in range(2):
+        queue.add(ticket())
+    assert len(queue.take(busy) or []) == 2
+    with pytest.raises(DeadlineError):
+        late.future.result(0)
 
 
 def test_a_full_batch_waits_for_nobody() -> None:

@@ -343,7 +343,7 @@ def test_jobs_that_nobody_waits_for_never_run(
         ran.append(len(batch.members))
         return real(batch, cache)
 
-    with serving(llava, one, window=0, cache_bytes=0) as engine:
+    with serving(llava, one, window=0, cache_bytes=0, max_batch=1) as engine:
         monkeypatch.setattr(engine_module, "run_batch", slow)
         asked = jobs(6)
         first = engine.submit(asked[0])
@@ -365,6 +365,51 @@ def test_jobs_that_nobody_waits_for_never_run(
         assert ran == [1, 1, 1]
         state = engine.state()
     assert (state["cancelled"], state["expired"], state["answered"]) == (1, 1, 3)
+
+
+def test_what_comes_while_the_model_is_busy_shares_the_next_batch(
+    llava: VLM, one: Mapping[str, SuperNeuronClassifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, held, begun = engine_module.run_batch, threading.Event(), threading.Event()
+    ran: list[int] = []
+
+    def slow(batch, cache):  # type: ignore[no-untyped-def]
+        begun.set()
+        assert held.wait(WITHIN)
+        ran.append(len(batch.members))
+        return real(batch, cache)
+
+    with serving(llava, one, window=0, cache_bytes=0) as engine:
+        monkeypatch.setattr(engine_module, "run_batch", slow)
+        futures = [engine.submit(jobs(1)[0])]
+        assert begun.wait(WITHIN)
+        futures += [engine.submit(job) for job in jobs(4)]
+        held.set()
+        assert all(future.result(WITHIN) for future in futures)
+    assert ran == [1, 4]
+
+
+def test_a_pass_that_hangs_is_told_and_one_that_ends_after_all_too(
+    llava: VLM, one: Mapping[str, SuperNeuronClassifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, held = engine_module.run_batch, threading.Event()
+
+    def hanging(batch, cache):  # type: ignore[no-untyped-def]
+        assert held.wait(WITHIN)
+        return real(batch, cache)
+
+    with serving(llava, one, stuck_after=0.05) as engine:
+        assert engine.ready
+        assert not engine.stuck
+        monkeypatch.setattr(engine_module, "run_batch", hanging)
+        future = engine.submit(jobs(1)[0])
+        time.sleep(0.2)
+        assert engine.stuck
+        assert not engine.ready
+        held.set()
+        assert future.result(WITHIN).label == "no"
+        time.sleep(0.05)
+        assert engine.ready
 
 
 def test_too_much_at_once_is_refused_with_a_time_to_come_again(

@@ -21,6 +21,18 @@ def test_what_stops_lives_and_is_not_ready() -> None:
     assert refused.headers["connection"] == "close"
 
 
+def test_a_stuck_model_is_neither_ready_nor_alive() -> None:
+    engine = ShadeEngine()
+    engine.stuck = True
+    with asking(engine) as client:
+        paths = ("/health", "/health/ready", "/health/live")
+        answers = [client.get(path) for path in paths]
+        assert [answer.status_code for answer in answers] == [503, 503, 503]
+        assert "start another" in answers[2].json()["error"]["mend"]
+        assert client.post("/v1/systemone", json=systemone()).status_code == 503
+        assert client.get("/metrics").status_code == 200
+
+
 def test_metrics_are_text() -> None:
     with asking() as client:
         answer = client.get("/metrics")

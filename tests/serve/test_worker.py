@@ -164,3 +164,30 @@ def test_a_handover_holds_one_thing() -> None:
     putter.join(WITHIN)
     assert place.get() == "b"
     place.wait_free()
+
+
+def test_how_long_a_batch_runs_is_known_until_it_ends() -> None:
+    go, begun = threading.Event(), threading.Event()
+
+    def run(tickets: list[Ticket]) -> None:
+        begun.set()
+        assert go.wait(WITHIN)
+        if tickets[0].job.explain:
+            raise RuntimeError("a defect")
+        answer_all(tickets)
+
+    with working(run) as (waiting, worker, deaths):
+        assert worker.running_for == 0
+        for explain in (False, True):
+            go.clear()
+            begun.clear()
+            ticket = Ticket(Job((), explain=explain), "a", attempts=1)
+            waiting.add(ticket)
+            assert begun.wait(WITHIN)
+            time.sleep(0.02)
+            assert 0.01 < worker.running_for < WITHIN
+            go.set()
+            assert (ticket.future.exception(WITHIN) is not None) == explain
+            time.sleep(0.02)
+            assert worker.running_for == 0
+        assert deaths == [1]

@@ -76,7 +76,7 @@ Queue: TypeAlias = Annotated[
     int, typer.Option(min=1, help="Questions that wait; more are refused.")
 ]
 MaxWait: TypeAlias = Annotated[
-    float, typer.Option(help="Expected waiting time from which questions are refused.")
+    float, typer.Option(help="Within which 99 of 100 questions are answered; more are refused.")
 ]
 Cache: TypeAlias = Annotated[int, typer.Option(min=0, help="Memory for pictures seen before.")]
 Deadline: TypeAlias = Annotated[float, typer.Option(help="Within which a request is answered.")]

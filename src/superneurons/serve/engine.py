@@ -116,7 +116,12 @@ class ModelEngine:
     @property
     def ready(self) -> bool:
         """Whether it takes jobs."""
-        return not self._waiting.closed and self._worker.alive
+        return not self._waiting.closed and self._worker.alive and not self.stuck
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a batch runs for so long that it won't end."""
+        return self._worker.running_for > self._settings.stuck_after
 
     def submit(self, job: Job) -> Future[Answer]:
         """Queue a job; see :meth:`~superneurons.serve.jobs.Engine.submit`.

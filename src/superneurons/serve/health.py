@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from superneurons.errors import BusyError
+from superneurons.errors import BusyError, ServiceError
 from superneurons.serve.describing import errors
 from superneurons.serve.service import Service
 
@@ -16,17 +16,21 @@ def router(service: Service) -> APIRouter:
     """Return the routes."""
     routes = APIRouter()
 
-    @routes.get("/health/live")
+    @routes.get("/health/live", responses=errors(503))
     async def live() -> dict[str, str]:
-        """Say that the process answers."""
+        """Say that the process answers, and that its model isn't stuck."""
+        if service.engine.stuck:
+            raise ServiceError(
+                "What the model runs doesn't end.", mend="End this process, and start another."
+            )
         return {"status": "ok"}
 
     @routes.get("/health", responses=errors(503))
     @routes.get("/health/ready", responses=errors(503))
     async def ready() -> dict[str, str]:
-        """Say whether questions are taken: opened, warmed up, not stopping."""
+        """Say whether questions are taken: opened, warmed up, not stopping, not stuck."""
         if not service.engine.ready:
-            raise BusyError("The service is starting or stopping.", mend="Ask again later.")
+            raise BusyError("No questions are taken now.", mend="Ask again later, or elsewhere.")
         return {"status": "ok"}
 
     @routes.get(

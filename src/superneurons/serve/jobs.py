@@ -140,7 +140,11 @@ class Engine(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether it takes jobs: opened, warmed up, its worker alive, not draining."""
+        """Whether it takes jobs: opened, warmed up, its worker alive, not draining, not stuck."""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether only a new process helps: what the model runs doesn't end."""
 
     def submit(self, job: Job) -> Future[Answer]:
         """Queue a job.

@@ -94,7 +94,7 @@ class Service:
             As :func:`~superneurons.serve.errors.error_response` takes them.
         """
         if not self.engine.ready:
-            raise BusyError("The service is starting or stopping.", mend="Ask again later.")
+            raise BusyError("No questions are taken now.", mend="Ask again later, or elsewhere.")
         seconds = self._seconds(request)
         with self.budget.share() as share:
             body = await read_body(request, self.doors, share)

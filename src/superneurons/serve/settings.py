@@ -23,9 +23,8 @@ class EngineSettings:
     max_queue
         Jobs that wait at most; more are refused.
     max_wait
-        Seconds after which an accepted job should be answered: where the backlog, at the pace that
-        was measured, takes longer, jobs are refused. For a p99 under overload close to that without
-        load, give little more than one job takes alone.
+        Seconds in which an accepted job should be answered: where the backlog, at the pace that was
+        measured, takes longer, jobs are refused.
     cache_bytes
         Memory for what pictures gave, and as much again for answers; 0: nothing is remembered.
     base
@@ -35,6 +34,8 @@ class EngineSettings:
         By classifier: confidence below which its answers escalate.
     cautious_for
         Seconds for which batches stay small after memory ran out.
+    stuck_after
+        Seconds after which a batch that is still running is held to hang.
 
     Raises
     ------
@@ -55,6 +56,7 @@ class EngineSettings:
     base: bool | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     cautious_for: float = 30.0
+    stuck_after: float = 120.0
 
     def __post_init__(self) -> None:
         ranges = (
@@ -64,6 +66,7 @@ class EngineSettings:
             ("max_wait", self.max_wait, self.max_wait > 0, "above 0 seconds"),
             ("cache_bytes", self.cache_bytes, self.cache_bytes >= 0, "0 or more"),
             ("cautious_for", self.cautious_for, self.cautious_for >= 0, "0 seconds or more"),
+            ("stuck_after", self.stuck_after, self.stuck_after > 0, "above 0 seconds"),
         )
         problems = [
             Problem(name, f"{value!r}, should be {wanted}")

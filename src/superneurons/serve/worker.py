@@ -80,6 +80,7 @@ class Worker(Generic[T]):
         self._waiting, self._prepare, self._run, self._died = waiting, prepare, run, died
         self._handover: Handover[tuple[list[Ticket], T] | None] = Handover()
         self._held: dict[str, Sequence[Ticket]] = {"prepare": (), "model": ()}
+        self._began = 0.0
         self._threads: dict[str, Thread] = {}
         self._loops = {"prepare": self._preparing, "model": self._running}
 
@@ -98,6 +99,12 @@ class Worker(Generic[T]):
     def idle(self) -> bool:
         """Whether the model has nothing to do."""
         return self._handover.free and not self._held["model"]
+
+    @property
+    def running_for(self) -> float:
+        """Seconds since the batch was begun that the model runs now; 0 when it runs none."""
+        began = self._began
+        return time.monotonic() - began if began else 0.0
 
     def join(self, timeout: float) -> None:
         """Wait for both threads, once the queue was stopped."""
@@ -158,6 +165,10 @@ class Worker(Generic[T]):
             if given is None:
                 return
             self._held["model"], made = given
-            self._run(made)
+            self._began = time.monotonic()
+            try:
+                self._run(made)
+            finally:
+                self._began = 0.0
             self._held["model"] = ()
             self._waiting.look_again()
