@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from superneurons.shortcut.lock import Locked, Share
+from superneurons.shortcut.lock import Locked, LockedStage, Share
 from superneurons.shortcut.reference import EDGES
 
-__all__ = ["locked"]
+__all__ = ["locked", "locked_cascade"]
 
 
 def locked(**changed: Any) -> Locked:
@@ -37,3 +37,26 @@ def locked(**changed: Any) -> Locked:
         "reference": {"label": (15, 15), **reference},
     }
     return Locked(**parts | changed)
+
+
+def locked_cascade(**changed: Any) -> Locked:
+    """A cascade in a lock that stops at layer 1, never at 2, at 3, and at the base model."""
+    half, none = Share(20, 40, 40.0, (0.35, 0.65)), Share(0, 40, 40.0, (0.0, 0.1))
+    third, rest = Share(12, 40, 40.0, (0.18, 0.46)), Share(8, 40, 40.0, (0.1, 0.35))
+    stages = (
+        LockedStage(1, False, 0.8, half, Share(18, 20, 20.0, (0.7, 0.98))),
+        LockedStage(2, False, None, none, Share(0, 0, 0.0, (0.0, 1.0))),
+        LockedStage(3, False, 1.25, third, Share(9, 12, 12.0, (0.4, 0.9))),
+        LockedStage(4, True, 0.0, rest, Share(7, 8, 8.0, (0.5, 0.98))),
+    )
+    reference = {
+        **locked().reference, "label": (9, 11), "confidence": (0, 0, 0, 0, 10, 10, 0, 0),
+    }  # fmt: skip
+    parts: dict[str, Any] = {
+        "threshold": 0.0,
+        "answered_accuracy": stages[0].right,
+        "escalated": half,
+        "reference": reference,
+        "stages": stages,
+    }
+    return locked(**parts | changed)

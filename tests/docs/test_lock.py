@@ -12,7 +12,7 @@ from superneurons.cli.check import DRIFTED
 from superneurons.serve.drift import Drift
 from superneurons.serve.jobs import Fitted
 from superneurons.serve.log import LogSettings
-from superneurons.shortcut.lock import Locked, Share
+from superneurons.shortcut.lock import Locked, LockedStage, Share
 from superneurons.shortcut.reference import EDGES
 
 
@@ -25,6 +25,12 @@ def test_every_field_of_a_lock_is_told(page: str) -> None:
     table = page.split("| field | what |")[1].split("\n\n", maxsplit=1)[0]
     told = set(re.findall(r"`(\w+)`", table))
     assert told == {field.name for kind in (Locked, Share) for field in fields(kind)}
+
+
+def test_every_field_of_a_stage_is_told(page: str) -> None:
+    table = page.split("| of a stage | what |")[1].split("\n\n", maxsplit=1)[0]
+    names = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row[:30])}
+    assert names == {field.name for field in fields(LockedStage)}
 
 
 def test_every_histogram_of_a_service_is_told(page: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from locks import locked
+from locks import locked, locked_cascade
 from superneurons.errors import ArtefactError, DataError, OutputError
 from superneurons.shortcut.lock import (
     Lock,
+    Locked,
     Share,
     artefact_digest,
     locked_there,
@@ -33,6 +36,7 @@ def test_a_lock_that_was_written_is_read_as_it_was(path: Path) -> None:
     lock = Lock({"bright": locked(), "options": options})
     write_lock(lock, path)
     assert read_lock(path) == lock
+    assert read_lock(path).classifiers["bright"].live == ()
     assert read_lock(path).threshold("bright") == 0.75
     assert read_lock(path).threshold("options") == 1.0
     assert read_lock(path).threshold("other") is None
@@ -45,6 +49,41 @@ def test_the_same_measurements_are_the_same_bytes_in_any_order(path: Path) -> No
     write_lock(Lock({"b": other, "a": one}), path)
     assert path.read_bytes() == written
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_cascade_is_read_as_it_was_written_beside_a_classifier(path: Path) -> None:
+    lock = Lock({"bright": locked(), "steps": locked_cascade()})
+    write_lock(lock, path)
+    assert read_lock(path) == lock
+    assert read_lock(path).threshold("steps") == 0
+    kept = json.loads(path.read_text())["classifiers"]
+    assert [stage["threshold"] for stage in kept["steps"]["stages"]] == [0.8, None, 1.25, 0]
+    assert "stages" not in kept["bright"], "versions that know no stages read it still"
+    assert set(kept["steps"]) == {field.name for field in fields(Locked)}
+
+
+def test_a_lock_written_before_there_were_stages_is_read(path: Path) -> None:
+    write_lock(Lock({"bright": locked()}), path)
+    body = json.loads(path.read_text())
+    assert body["format"] == 1
+    assert set(body["classifiers"]["bright"]) == {
+        "artefact", "base_model", "prompt", "versions", "question", "labels", "target_accuracy",
+        "threshold", "met", "chose", "accuracy", "answered_accuracy", "escalated", "reference",
+    }  # fmt: skip
+    written = path.read_bytes()
+    write_lock(read_lock(path), path)
+    assert path.read_bytes() == written
+
+
+def test_stages_that_never_answer_or_are_never_reached_are_not_live() -> None:
+    cascade = locked_cascade()
+    assert cascade.live == (0, 2, 3)
+    first, second, third, base = cascade.stages
+    always = replace(third, threshold=0.0)
+    assert replace(cascade, stages=(first, second, always, base)).live == (0, 2)
+    assert [str(stage) for stage in cascade.stages] == [
+        "layer 1", "layer 2", "layer 3", "the base model's answer",
+    ]  # fmt: skip
 
 
 def test_a_classifier_that_is_not_in_it_is_named_with_those_that_are(path: Path) -> None:

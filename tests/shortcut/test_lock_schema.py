@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from locks import locked
+from locks import locked, locked_cascade
 from superneurons.errors import ArtefactError
 from superneurons.shortcut.lock import Lock, write_lock
 from superneurons.shortcut.lock_schema import check_lock
@@ -19,7 +19,7 @@ from superneurons.shortcut.lock_schema import check_lock
 @pytest.fixture(scope="module")
 def right(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("locks") / "x.lock"
-    write_lock(Lock({"bright": locked(), "dark": locked()}), path)
+    write_lock(Lock({"bright": locked(), "dark": locked(), "steps": locked_cascade()}), path)
     found: dict[str, Any] = json.loads(path.read_text())
     check_lock(found, "x.lock")
     return found
@@ -33,15 +33,16 @@ def problems(found: Any) -> list[str]:
 
 def changed(found: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """A copy with one field changed; ``...`` takes it away."""
-    copied = copy.deepcopy(found)
+    copied: Any = copy.deepcopy(found)
     *outer, name = path.split(".")
     holder = copied
     for part in outer:
-        holder = holder[part]
+        holder = holder[int(part) if isinstance(holder, list) else part]
+    key = int(name) if isinstance(holder, list) else name
     if value is ...:
-        del holder[name]
+        del holder[key]
     else:
-        holder[name] = value
+        holder[key] = value
     return copied
 
 
@@ -79,6 +80,67 @@ def test_every_field_is_needed_and_of_its_kind(right: dict[str, Any], path: str)
         found = problems(changed(right, f"{_ONE}.{path}", value))
         assert found, value
         assert all(line.startswith(f"x.lock: {_ONE}.{path}") for line in found), found
+
+
+_CASCADE = "classifiers.steps"
+_WRONG_STAGES: dict[str, list[Any]] = {
+    "stages.0": [None, [], 1],
+    "stages.0.layer": [..., 0, -1, 1.5, True, "1"],
+    "stages.1.base_answer": [..., 0, None, "no"],
+    "stages.2.threshold": [..., -0.1, "0.5", True, float("nan"), float("inf")],
+    "stages.3.answered": [..., None, 0.5],
+    "stages.3.answered.n": [..., -1, None],
+    "stages.3.right.interval": [..., [0.9, 0.1], [0.1]],
+    "stages.3.surplus": [1],
+}
+
+
+@pytest.mark.parametrize("path", _WRONG_STAGES)
+def test_every_field_of_a_stage_is_needed_and_of_its_kind(right: dict[str, Any], path: str) -> None:
+    for value in _WRONG_STAGES[path]:
+        found = problems(changed(right, f"{_CASCADE}.{path}", value))
+        assert found, value
+        assert all(line.startswith(f"x.lock: {_CASCADE}.{path}") for line in found), found
+
+
+@pytest.mark.parametrize("value", [None, {}, [], "stages"])
+def test_stages_have_to_be_a_list_of_some(right: dict[str, Any], value: Any) -> None:
+    found = problems(changed(right, f"{_CASCADE}.stages", value))
+    assert found == [f"x.lock: {_CASCADE}.stages: is no list of stages"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("stages.0.layer", 4, "stages: layers [4, 2, 3, 4]"),
+        ("stages.0.base_answer", True, "stages: the base model's answer isn't the last"),
+        ("stages.3.threshold", 0.5, "threshold: the last stage"),
+        ("stages.3.threshold", None, "threshold: the last stage"),
+        ("threshold", 0.5, "threshold: the last stage"),
+        ("stages.2.threshold", None, "stages.2.answered: with this threshold nothing"),
+        ("stages.0.threshold", 0, "stages.3.answered: with this threshold nothing"),
+        ("stages.2.answered.hits", 13, "stages.2.right: of 12, but it answers 13"),
+        ("stages.2.answered.n", 41, "stages.2.answered: of 41, not 40"),
+        ("stages.2.right.hits", 13, "stages.2.right: 13 of 12"),
+        ("stages.2.right.hits", 8, "stages: 33 answers are right by them, 34 by all"),
+        ("stages.3.right.interval", [0.1, 0.2], "stages.3.right.interval: 0.1 to 0.2 without"),
+        ("answered_accuracy.hits", 17, "answered_accuracy.hits: the first exit has 18"),
+    ],
+)
+def test_stages_that_contradict_each_other_are_refused(
+    right: dict[str, Any], path: str, value: Any, told: str
+) -> None:
+    wrong = changed(right, f"{_CASCADE}.{path}", value)
+    assert any(told in line for line in problems(wrong)), problems(wrong)
+
+
+def test_two_stages_may_be_at_one_layer(right: dict[str, Any]) -> None:
+    check_lock(changed(right, f"{_CASCADE}.stages.2.layer", 4), "x.lock")
+
+
+def test_a_stage_that_is_gone_is_noticed(right: dict[str, Any]) -> None:
+    found = problems(changed(right, f"{_CASCADE}.stages.2", ...))
+    assert f"x.lock: {_CASCADE}.stages: 28 answers are given by them, 40 by all" in found
 
 
 def test_all_problems_are_said_at_once(right: dict[str, Any]) -> None:

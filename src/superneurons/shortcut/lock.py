@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from superneurons.shortcut.lock_schema import FORMAT, KIND, check_lock
 __all__ = [
     "Lock",
     "Locked",
+    "LockedStage",
     "Share",
     "artefact_digest",
     "locked_there",
@@ -56,9 +57,38 @@ class Share:
         return self.hits / self.n if self.n else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class LockedStage:
+    """One stage of a cascade in a lock.
+
+    Parameters
+    ----------
+    layer
+        Decoder layers that run before it answers.
+    base_answer
+        Whether it is the base model's own answer.
+    threshold
+        It answers where its confidence is at least this. 0: always; ``None``: never, for JSON has
+        no infinity.
+    answered
+        Answers that it gives, of all records.
+    right
+        Right ones, of those.
+    """
+
+    layer: int
+    base_answer: bool
+    threshold: float | None
+    answered: Share
+    right: Share
+
+    def __str__(self) -> str:
+        return "the base model's answer" if self.base_answer else f"layer {self.layer}"
+
+
 @dataclass(frozen=True)
 class Locked:
-    """One classifier in a lock.
+    """One classifier or cascade in a lock.
 
     Parameters
     ----------
@@ -74,23 +104,28 @@ class Locked:
     question, labels
         Its own; ``None`` and empty where records bring theirs.
     target_accuracy
-        Wanted share of right answers among those that it gives itself.
+        Wanted share of right answers among those that it gives itself; of a cascade, the one that
+        it was fitted for.
     threshold
-        Confidence below which its answers go on.
+        Confidence below which its answers go on; 0 of a cascade, whose stages have their own.
     met
-        Whether records that chose the threshold reach the target; if not, all answers but
-        entirely sure ones go on.
+        Whether records that chose the thresholds reach the target; if a classifier's don't, all
+        answers but entirely sure ones go on.
     chose
-        Records that chose it. All that follows was measured on others.
+        Records that chose them; a cascade's did where it was fitted. All that follows was measured
+        on others.
     accuracy
         Right answers, of all.
     answered_accuracy
-        Right answers, of those with the confidence to be given.
+        Right answers, of those that are given: with the confidence for it, or by a cascade's first
+        exit.
     escalated
         Answers that go on, of all.
     reference
         Histograms: of ``label`` and ``confidence``, of the answers that are given; of the pictures
         of all records, in the bins of :data:`~superneurons.shortcut.reference.EDGES`.
+    stages
+        Of a cascade, in the order in which they are asked; empty of a classifier with one exit.
     """
 
     artefact: str
@@ -107,6 +142,23 @@ class Locked:
     answered_accuracy: Share
     escalated: Share
     reference: Mapping[str, tuple[int, ...]]
+    stages: tuple[LockedStage, ...] = ()
+
+    @property
+    def live(self) -> tuple[int, ...]:
+        """Numbers of the stages that can answer anything; none of a classifier with one exit."""
+        found = []
+        for number, stage in enumerate(self.stages):
+            if stage.threshold is not None:
+                found.append(number)
+            if stage.threshold == 0:
+                break
+        return tuple(found)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same as JSON values, as the file has them."""
+        # A classifier is written as before there were stages: versions from then read it still.
+        return {name: value for name, value in asdict(self).items() if name != "stages" or value}
 
 
 @dataclass(frozen=True)
@@ -143,7 +195,7 @@ class Lock:
 
 
 def artefact_digest(directory: Path) -> str:
-    """Return the SHA-256 of what a saved classifier consists of, its card left out.
+    """Return the SHA-256 of what a saved classifier or cascade consists of, its card left out.
 
     Raises
     ------
@@ -196,14 +248,20 @@ def read_lock(path: str | Path) -> Lock:
 
 
 def _locked(found: Mapping[str, Any]) -> Locked:
-    shares = {
-        name: Share(**found[name] | {"interval": tuple(found[name]["interval"])})
-        for name in ("accuracy", "answered_accuracy", "escalated")
-    }
-    plain = dict(found) | shares
+    plain = dict(found) | _shares(found, ("accuracy", "answered_accuracy", "escalated"))
+    plain["stages"] = tuple(
+        LockedStage(**stage | _shares(stage, ("answered", "right")))
+        for stage in found.get("stages", ())
+    )
     plain["labels"] = tuple(found["labels"])
     plain["reference"] = {name: tuple(counts) for name, counts in found["reference"].items()}
     return Locked(**plain)
+
+
+def _shares(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Share]:
+    return {
+        name: Share(**found[name] | {"interval": tuple(found[name]["interval"])}) for name in names
+    }
 
 
 def locked_there(path: Path, name: str, *, overwrite: bool = False) -> dict[str, Locked]:
@@ -242,7 +300,7 @@ def write_lock(lock: Lock, path: str | Path) -> None:
     body = {
         "format": FORMAT,
         "kind": KIND,
-        "classifiers": {name: asdict(lock.classifiers[name]) for name in names},
+        "classifiers": {name: lock.classifiers[name].as_dict() for name in names},
     }
     text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(Path(path), (text + "\n").encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from superneurons.errors import ArtefactError, Problem
@@ -18,6 +18,7 @@ KIND = "superneurons lock"
 _Test: TypeAlias = "tuple[Callable[[Any], bool], str]"
 _MISSING = object()
 _SHARES = ("accuracy", "answered_accuracy", "escalated")
+_OF_STAGE = ("answered", "right")
 _ROUNDING = 1e-9
 
 
@@ -49,6 +50,19 @@ _INTERVAL: _Test = (
     lambda v: _listed(v, _number) and len(v) == 2 and 0 <= v[0] <= v[1] <= 1,
     "two numbers from 0 to 1, in order",
 )
+_BOOLEAN: _Test = (lambda v: isinstance(v, bool), "true or false")
+
+
+def _share_fields(names: Sequence[str]) -> dict[str, _Test]:
+    inner: dict[str, _Test] = {
+        "hits": _COUNT,
+        "n": _COUNT,
+        "effective": (lambda v: _number(v) and v >= 0, "a number, 0 or more"),
+        "interval": _INTERVAL,
+    }
+    return {f"{share}.{name}": test for share in names for name, test in inner.items()}
+
+
 _FIELDS: dict[str, _Test] = {
     "artefact": _DIGEST,
     **{f"base_model.{name}": _TEXT for name in ("name", "dtype")},
@@ -66,16 +80,19 @@ _FIELDS: dict[str, _Test] = {
     ),
     "target_accuracy": _FROM_0_TO_1,
     "threshold": _FROM_0_TO_1,
-    "met": (lambda v: isinstance(v, bool), "true or false"),
+    "met": _BOOLEAN,
     "chose": _COUNT,
-    **{f"{share}.{name}": _COUNT for share in _SHARES for name in ("hits", "n")},
-    **{
-        f"{share}.effective": (lambda v: _number(v) and v >= 0, "a number, 0 or more")
-        for share in _SHARES
-    },
-    **{f"{share}.interval": _INTERVAL for share in _SHARES},
+    **_share_fields(_SHARES),
     "reference.label": (lambda v: _listed(v, _whole), "a list of counts"),
     **{f"reference.{name}": _counts(len(edges) + 1) for name, edges in EDGES.items()},
+}
+# Only cascades have them: locks that were written before these could be locked are read as ever.
+_STAGES = "stages"
+_STAGE: dict[str, _Test] = {
+    "layer": (lambda v: _whole(v) and v > 0, "a whole number, 1 or more"),
+    "base_answer": _BOOLEAN,
+    "threshold": (lambda v: v is None or (_number(v) and v >= 0), "a number, 0 or more, or null"),
+    **_share_fields(_OF_STAGE),
 }
 
 
@@ -120,14 +137,30 @@ def _problems(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"classifiers.{name}", "is no object"
             continue
         place = f"classifiers.{name}."
-        wrong = [(f"{place}{path}", what) for path, what in _wrong(one)]
-        yield from wrong or ((f"{place}{path}", what) for path, what in _contradictions(one))
+        plain = {field: value for field, value in one.items() if field != _STAGES}
+        wrong = [*_wrong(plain, _FIELDS), *_wrong_stages(one)]
+        yield from ((f"{place}{path}", what) for path, what in wrong or _contradictions(one))
 
 
-def _wrong(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _wrong_stages(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if _STAGES not in one:
+        return
+    stages = one[_STAGES]
+    if not isinstance(stages, list) or not stages:
+        yield _STAGES, "is no list of stages"
+        return
+    for number, stage in enumerate(stages):
+        place = f"{_STAGES}.{number}"
+        if isinstance(stage, dict):
+            yield from ((f"{place}.{path}", what) for path, what in _wrong(stage, _STAGE))
+        else:
+            yield place, "is no object"
+
+
+def _wrong(one: Mapping[str, Any], fields: Mapping[str, _Test]) -> Iterator[tuple[str, str]]:
     """Fields that are missing, of another kind, or not known."""
     inner: dict[str, set[str]] = {"": set()}
-    for path, (test, wanted) in _FIELDS.items():
+    for path, (test, wanted) in fields.items():
         outer, _, name = path.rpartition(".")
         inner.setdefault(outer, set()).add(name)
         inner[""].add(path.split(".", maxsplit=1)[0])
@@ -148,13 +181,7 @@ def _unknown(holder: Any, names: set[str], place: str) -> Iterator[tuple[str, st
 
 
 def _contradictions(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in _SHARES:
-        share = one[name]
-        hits, n, (low, high) = share["hits"], share["n"], share["interval"]
-        if hits > n or share["effective"] > n + _ROUNDING:
-            yield name, f"{hits} of {n}, of effective {share['effective']}"
-        elif n and not low - _ROUNDING <= hits / n <= high + _ROUNDING:
-            yield f"{name}.interval", f"{low} to {high} without {hits} of {n}"
+    yield from _impossible(one, _SHARES)
     total, answered = one["accuracy"]["n"], one["answered_accuracy"]["n"]
     if one["escalated"]["n"] != total or one["escalated"]["hits"] != total - answered:
         yield "escalated", f"{one['escalated']['hits']}, but {answered} of {total} were answered"
@@ -165,3 +192,57 @@ def _contradictions(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"reference.{name}", f"counts {sum(counts)} of {answered} that were answered"
     if len(one["reference"]["label"]) != len(one["labels"]):
         yield "reference.label", f"{len(one['reference']['label'])} for {len(one['labels'])} labels"
+    if _STAGES in one:
+        yield from _contradicting_stages(one, one[_STAGES])
+
+
+def _impossible(holder: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        share = holder[name]
+        hits, n, (low, high) = share["hits"], share["n"], share["interval"]
+        if hits > n or share["effective"] > n + _ROUNDING:
+            yield name, f"{hits} of {n}, of effective {share['effective']}"
+        elif n and not low - _ROUNDING <= hits / n <= high + _ROUNDING:
+            yield f"{name}.interval", f"{low} to {high} without {hits} of {n}"
+
+
+def _contradicting_stages(
+    one: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    for number, stage in enumerate(stages):
+        place = f"{_STAGES}.{number}"
+        yield from ((f"{place}.{path}", what) for path, what in _impossible(stage, _OF_STAGE))
+        given = stage["answered"]["hits"]
+        if stage["right"]["n"] != given:
+            yield f"{place}.right", f"of {stage['right']['n']}, but it answers {given}"
+        if stage["answered"]["n"] != one["accuracy"]["n"]:
+            yield f"{place}.answered", f"of {stage['answered']['n']}, not {one['accuracy']['n']}"
+    layers = [stage["layer"] for stage in stages]
+    if layers != sorted(layers):
+        yield _STAGES, f"layers {layers}, not from the shallowest to the deepest"
+    if any(stage["base_answer"] for stage in stages[:-1]):
+        yield _STAGES, "the base model's answer isn't the last"
+    limits = [stage["threshold"] for stage in stages]
+    if limits[-1] != 0 or one["threshold"] != 0:
+        yield "threshold", "the last stage of a cascade answers all that reach it, so it is 0"
+    else:
+        live = [n for n, t in enumerate(limits[: limits.index(0) + 1]) if t is not None]
+        yield from _contradicting_answers(one, stages, live)
+
+
+def _contradicting_answers(
+    one: Mapping[str, Any], stages: Sequence[Mapping[str, Any]], live: Sequence[int]
+) -> Iterator[tuple[str, str]]:
+    """Stages part all answers among them, and those of the first exit are the ones given."""
+    for number, stage in enumerate(stages):
+        if number not in live and stage["answered"]["hits"]:
+            yield f"{_STAGES}.{number}.answered", "with this threshold nothing comes to it"
+    for what, name in (("given", "n"), ("right", "hits")):
+        found, total = sum(stage["right"][name] for stage in stages), one["accuracy"][name]
+        if found != total:
+            yield _STAGES, f"{found} answers are {what} by them, {total} by all"
+    first = stages[live[0]]
+    for name in ("hits", "n"):
+        early = 0 if first["base_answer"] else first["right"][name]
+        if one["answered_accuracy"][name] != early:
+            yield f"answered_accuracy.{name}", f"the first exit has {early}"
