@@ -102,7 +102,8 @@ def asked_fitted(
     Raises
     ------
     DataError
-        When the classifier answers another question, or has other answers.
+        When the classifier answers another question, has other answers, or is asked with more
+        text than a prompt holds.
     """
     if fitted.question is not None and bare(text) not in ("", bare(fitted.question)):
         raise DataError(f"{fitted.name} answers {fitted.question!r}, and no other question")
@@ -115,11 +116,13 @@ def asked_fitted(
             if fitted.labels
             else f"{fitted.name} chooses from options: name two or more, each once"
         )
+    own = () if fitted.labels else tuple(keys)
+    _check_length(sum(map(len, (text if fitted.question is None else "", *own))))
     return Asked(
         where,
         fitted,
         text if fitted.question is None else None,
-        None if fitted.labels else tuple(keys),
+        own or None,
         keys,
         pictures,
     )
@@ -156,8 +159,7 @@ def asked_base(
     routing.base()
     if not bare(text):
         raise DataError("there is no question: give instructions")
-    if len(text) > LONGEST_TEXT:
-        raise DataError(f"{len(text):,} characters, more than {LONGEST_TEXT:,}")
+    _check_length(len(text))
     if options is None:
         keys = {"yes": "true", "no": "false"}
         asking = f"{text}\nAnswer yes or no."
@@ -168,6 +170,10 @@ def asked_base(
             raise DataError(f"{len(options)} options, more than the {len(LETTERS)} letters")
         keys = dict(zip(LETTERS, options, strict=False))
         asking = lettered(text, list(options.values()))
-    if len(asking) > LONGEST_TEXT:
-        raise DataError(f"{len(asking):,} characters, more than {LONGEST_TEXT:,}")
+    _check_length(len(asking))
     return Asked(where, None, asking, tuple(keys), keys, pictures)
+
+
+def _check_length(characters: int) -> None:
+    if characters > LONGEST_TEXT:
+        raise DataError(f"{characters:,} characters, more than {LONGEST_TEXT:,}")
