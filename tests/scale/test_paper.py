@@ -39,6 +39,11 @@ def made(seed: int, n: int = 90, p: int = 400) -> tuple[Any, Any, Any]:
     return X, y, np.arange(n) // 2
 
 
+def parts_of(X: Any, rows: Any) -> list[Any]:
+    """A few rows at a time, as from shards."""
+    return [(X[rows[n : n + 7]], rows[n : n + 7]) for n in range(0, len(rows), 7)]
+
+
 def on_threads(world: int, X: Any, y: Any, groups: Any, **parameters: Any) -> list[Any]:
     shared: dict[int, Any] = {}
     meeting, found = threading.Barrier(world), dict[int, Any]()
@@ -48,9 +53,8 @@ def on_threads(world: int, X: Any, y: Any, groups: Any, **parameters: Any) -> li
         rank = Threads(number, world)
         object.__setattr__(rank, "shared", shared)
         object.__setattr__(rank, "meeting", meeting)
-        rows = np.flatnonzero(owner == number)
-        rule = SharedPaper(**parameters)
-        found[number] = rule.fit_shared(rank, X[rows], rows, y, groups)
+        rule, rows = SharedPaper(**parameters), np.flatnonzero(owner == number)
+        found[number] = rule.fit_shared(rank, parts_of(X, rows), X.shape[1], y, groups)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(world)]
     for thread in threads:
@@ -60,29 +64,82 @@ def on_threads(world: int, X: Any, y: Any, groups: Any, **parameters: Any) -> li
     return [found[n] for n in range(world)]
 
 
+def same(one: Any, other: Any, X: Any) -> None:
+    mine, theirs = one.get_state(), other.get_state()
+    assert mine.values == theirs.values
+    for name, array in theirs.arrays.items():
+        assert np.array_equal(mine.arrays[name], array), name
+    assert np.array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("world", [1, 2, 5])
 @pytest.mark.parametrize("metric", ["accuracy", "f1"])
-def test_ranks_learn_what_one_process_learns(seed: int, world: int, metric: Any) -> None:
+@pytest.mark.parametrize("aggregation", ["majority", "mean"])
+def test_ranks_learn_what_one_process_learns(
+    seed: int, world: int, metric: Any, aggregation: Any
+) -> None:
     X, y, groups = made(seed)
-    alone = PaperSuperNeurons(metric=metric).fit(X, y, groups=groups)
-    for fitted in on_threads(world, X, y, groups, metric=metric):
-        mine, other = fitted.get_state(), alone.get_state()
-        assert mine.values == other.values
-        for name, array in other.arrays.items():
-            assert np.array_equal(mine.arrays[name], array), name
-        assert np.array_equal(fitted.predict_proba(X), alone.predict_proba(X))
+    options = {"metric": metric, "aggregation": aggregation}
+    alone = PaperSuperNeurons(**options).fit(X, y, groups=groups)
+    for fitted in on_threads(world, X, y, groups, **options):
+        same(fitted, alone, X)
 
 
-def test_what_depends_on_the_ranks_is_refused() -> None:
+@pytest.mark.parametrize("aggregation", ["majority", "mean"])
+def test_all_parameters_count(aggregation: Any) -> None:
+    X, y, groups = made(1, p=9000)  # more columns than rows are told apart by
+    options = {
+        "aggregation": aggregation, "max_margin": 0.2, "margin_step": 0.04, "selection_size": 0.4,
+        "random_state": 3,
+    }  # fmt: skip
+    alone = PaperSuperNeurons(**options).fit(X, y, groups=groups)
+    assert alone.n_neurons_ > 1
+    assert alone.margin_ != PaperSuperNeurons().fit(X, y, groups=groups).margin_
+    for fitted in on_threads(2, X, y, groups, **options):
+        same(fitted, alone, X)
+
+
+def test_more_ranks_than_rows_of_them() -> None:
+    X, y, groups = made(0, n=12)
+    for aggregation in ("majority", "mean"):
+        alone = PaperSuperNeurons(aggregation=aggregation).fit(X, y, groups=groups)
+        for fitted in on_threads(9, X, y, groups, aggregation=aggregation):
+            same(fitted, alone, X)
+
+
+@pytest.mark.parametrize(("aggregation", "sent"), [("majority", 2), ("mean", 400)])
+def test_of_activations_only_means_send_any(aggregation: Any, sent: int) -> None:
+    X, y, groups = made(2)
+    widths = list[int]()
+
+    class Noting(Rank):
+        def gathered(self, values: Any) -> list[Any]:
+            widths.extend(values.shape[1:])
+            return [values]
+
+    rule = SharedPaper(aggregation=aggregation)
+    rule.fit_shared(Noting(), parts_of(X, np.arange(len(y))), 400, y, groups)
+    assert widths
+    assert max(widths) <= sent
+    assert (max(widths) > 2) == (aggregation == "mean")
+
+
+def test_what_is_held_out_is_known_before_there_are_activations() -> None:
+    _, y, groups = made(0)
+    held = SharedPaper(selection_size=0.4).split(y, groups)
+    assert held.mean() == pytest.approx(0.4, abs=0.1)
+    assert set(groups[held]).isdisjoint(groups[~held])
+
+
+def test_what_cannot_be_learnt_is_refused() -> None:
     X, y, groups = made(0)
-    rows = np.arange(len(y))
-    with pytest.raises(DataError, match="majority"):
-        SharedPaper(aggregation="mean").fit_shared(Rank(), X, rows, y, groups)
     with pytest.raises(DataError, match="1 classes"):
-        SharedPaper().fit_shared(Rank(), X, rows, ["yes"] * len(y), groups)
+        SharedPaper().split(["yes"] * len(y), groups)
     with pytest.raises(DataError, match="margin"):
-        SharedPaper(max_margin=2).fit_shared(Rank(), X, rows, y, groups)
+        SharedPaper(max_margin=2).split(y, groups)
+    with pytest.raises(DataError, match="2 groups"):
+        SharedPaper().split(y, np.zeros(len(y)))
     X[4, 4] = np.inf
     with pytest.raises(DataError, match="finite"):
-        SharedPaper().fit_shared(Rank(), X, rows, y, groups)
+        SharedPaper().fit_shared(Rank(), parts_of(X, np.arange(len(y))), 400, y, groups)
