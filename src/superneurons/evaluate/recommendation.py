@@ -75,8 +75,9 @@ def recommend(
     """Recommend the simplest read-out that isn't clearly worse than the best.
 
     A contestant is good enough when the best is ahead of it by less than a point of balanced
-    accuracy, or by no more than chance explains (95 % paired bootstrap). Of those the simplest is
-    recommended, unless another one is at least 1.2 times as fast.
+    accuracy, or by no more than chance explains (95 % paired bootstrap), and no simpler one that
+    is not good enough has a higher balanced accuracy. Of those the simplest is recommended, unless
+    another one is at least 1.2 times as fast.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def recommend(
             "better."
         )
         return Recommendation(sentence, None, behind)
-    good = [c for c in eligible if _good_enough(behind[c.name])]
+    good = _good(eligible, behind)
     choice = _fastest_worth_it(good)
     sentence = _sentence(choice, good[0], eligible, scores)
     return Recommendation(sentence, choice.name, behind)
@@ -126,6 +127,20 @@ def recommend(
 
 def _good_enough(behind: PairedDifference) -> bool:
     return behind.difference < _MARGIN or behind.interval[0] <= 0
+
+
+def _good(
+    eligible: Sequence[Contestant], behind: Mapping[str, PairedDifference]
+) -> list[Contestant]:
+    # One that errs on other records than the best can be further behind it than a simpler one that
+    # is clearly worse: what costs more and knows less is no advice, however wide its interval.
+    ruled_out = [c for c in eligible if not _good_enough(behind[c.name])]
+
+    def beaten(one: Contestant) -> bool:
+        simpler = (c for c in ruled_out if _EFFORT.index(c.kind) <= _EFFORT.index(one.kind))
+        return any(behind[c.name].difference < behind[one.name].difference for c in simpler)
+
+    return [c for c in eligible if c not in ruled_out and not beaten(c)]
 
 
 def _fastest_worth_it(good: Sequence[Contestant]) -> Contestant:
