@@ -30,14 +30,15 @@ OPENING: dict[str, Any] = {"batch_size": 4, "device": "cpu"}
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [({"n": 0}, "actors"), ({"gpus": 1.5}, "gpus per actor"), ({"gpus": -1}, "gpus per actor"),
-     ({"cpus": -1}, "cpus per actor")],
+    [({"n": 0}, "actors"), ({"gpus": 1.5}, "more actors"), ({"gpus": 2}, "2 is more than one"),
+     ({"gpus": -1}, "-1 is not 0 or more"), ({"cpus": -1}, "cpus per actor"),
+     ({"n": 0, "gpus": 2, "cpus": -1}, r"(?s)actors: 0 .*per actor: 2 .*per actor: -1")],
 )  # fmt: skip
 def test_actors_that_cannot_be_are_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError, match=said):
         Actors(**wrong)
     assert Actors(n=3, gpus=0.5).gpus == 0.5
-    assert Actors(gpus=4).gpus == 4
+    assert Actors(gpus=1).gpus == 1
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,8 @@ class Actors:
     n
         Actors, each with a model of its own.
     gpus
-        GPUs for each: 0.5 puts two on one GPU, 2 gives each two.
+        GPU for each: 1, or a share of one; 0.5 puts two on one GPU. More is refused, because an
+        actor opens one model, on one GPU.
     cpus
         CPUs for each.
     address
@@ -47,17 +48,26 @@ class Actors:
     address: str | None = None
 
     def __post_init__(self) -> None:
-        whole = self.gpus <= 1 or float(self.gpus).is_integer()
         ranges = (
-            ("actors", self.n, self.n >= 1, "1 or more"),
-            ("gpus per actor", self.gpus, self.gpus >= 0 and whole, "a share of one, or whole"),
-            ("cpus per actor", self.cpus, self.cpus >= 0, "0 or more"),
-        )
+            ("actors", self.n, self.n >= 1, "is not 1 or more"),
+            ("gpus per actor", self.gpus, self.gpus >= 0, "is not 0 or more"),
+            ("gpus per actor", self.gpus, self.gpus <= 1,
+             "is more than one; an actor opens one model, on one GPU: the others would idle"),
+            ("cpus per actor", self.cpus, self.cpus >= 0, "is not 0 or more"),
+        )  # fmt: skip
         problems = [
-            Problem(name, f"{is_} is not {so}") for name, is_, right, so in ranges if not right
+            Problem(name, f"{given:g} {wrong}") for name, given, right, wrong in ranges if not right
         ]
         if problems:
-            raise DataError("Such actors cannot be.", problems=problems, mend="Change them.")
+            raise DataError(
+                "Such actors cannot be.",
+                problems=problems,
+                mend="Give 1 GPU or a share of one to each (--gpus-per-actor), and start more "
+                "actors (--actors) to use more GPUs. A model too large for one needs a smaller "
+                "dtype, or fewer layers."
+                if self.gpus > 1
+                else "Change them.",
+            )
 
 
 def on_ray(
