@@ -108,12 +108,12 @@ def test_records_of_one_group_stand_and_fall_together() -> None:
 def test_another_seed_draws_otherwise() -> None:
     records = bright_records(150)
     given_ = [str(r.label) if i % 7 else "" for i, r in enumerate(records)]
-    one, same, other = (
-        score_records(records, given_, labels=["no", "yes"], seed=seed) for seed in (0, 0, 1)
-    )
-    assert one == same
-    assert one.f1 == other.f1
-    assert one.f1_interval != other.f1_interval
+    found = [
+        score_records(records, given_, labels=["no", "yes"], seed=seed) for seed in (0, 0, 1, 2, 3)
+    ]
+    assert found[0] == found[1]
+    assert len({scores.f1 for scores in found}) == 1
+    assert len({scores.f1_interval for scores in found}) > 1
 
 
 def answer(label: str, **odds: float) -> Prediction:

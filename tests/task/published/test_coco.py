@@ -86,6 +86,7 @@ def test_a_picture_without_objects_shows_none_and_pictures_come_by_number(tmp_pa
 
 @pytest.mark.parametrize(("kind", "row", "field", "value"), [
     ("annotations", 0, "category_id", 99),
+    ("annotations", 1, "image_id", 99),
     ("annotations", 2, "bbox", [1, 2, 3]),
     ("annotations", 2, "bbox", ["a", 2, 3, 4]),
     ("images", 1, "width", "wide"),

@@ -124,3 +124,44 @@ def test_answers_follow_from_the_orders(
     near = load_published("instaorder-depth", tmp_path)[:-1]
     assert [r.id.rsplit(":", 1)[1] for r in near] == [f"{min(p)}-{max(p)}" for p in pairs]
     assert [r.label for r in near] == ["yes" if sign == "<" and i < j else "no" for i, j in pairs]
+
+
+@pytest.mark.parametrize(
+    ("kind", "order"), [("depth", "0<1 & 1<0"), ("occlusion", "0=1"), ("occlusion", "0<1 & 1=0")]
+)
+def test_an_order_that_contradicts_itself_is_said(tmp_path: Path, kind: str, order: str) -> None:
+    """It would be two records with one name, one answered "yes" and the other "no"."""
+    instaorder(tmp_path, [INSTAORDER[0] | {kind: [{"order": order}]}, INSTAORDER[1]])
+    with pytest.raises(DataError, match=f"not '{order}'"):
+        load_published(f"instaorder-{kind}", tmp_path)
+
+
+@pytest.mark.parametrize("task", ["occlusion", "depth"])
+def test_every_record_has_a_name_of_its_own(tmp_path: Path, task: str) -> None:
+    records = load_published(f"instaorder-{task}", instaorder(tmp_path))
+    assert len({r.id for r in records}) == len(records)
+
+
+def test_corners_are_shares_of_width_and_height(tmp_path: Path) -> None:
+    """Left and right of the width, top and bottom of the height: a wide picture tells them."""
+    instaorder(tmp_path)
+    found = coco_instances("val2017")
+    for image in found["images"]:
+        image |= {"width": 400, "height": 80}
+    found["annotations"][0]["bbox"] = [100, 8, 200, 56]
+    document(tmp_path / "annotations/instances_val2017.json", found)
+    place = "[0.25, 0.10, 0.75, 0.80]"
+    assert any(f"person at position {place}" in question for question in asked(tmp_path, "depth"))
+
+
+def test_a_row_without_orders_has_no_depth_questions_but_all_others(tmp_path: Path) -> None:
+    instaorder(tmp_path, [INSTAORDER[1] | {"depth": []}, INSTAORDER[0]])
+    assert len(load_published("instaorder-depth", tmp_path)) == 3
+    assert len(load_published("instaorder-occlusion", tmp_path)) == 6 + 2
+
+
+def test_train_is_read_from_its_own_files(tmp_path: Path) -> None:
+    instaorder(tmp_path, year="train2017")
+    records = load_published("instaorder-occlusion", tmp_path, "train")
+    assert records[0].images == (tmp_path / "train2017/000000000001.jpg",)
+    assert records[0].id.startswith("annotations/InstaOrder_train2017.json:1:")

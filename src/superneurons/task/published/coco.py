@@ -65,6 +65,9 @@ class Instances:
                     boxes[number] = (image, category, _box(item))
                 else:
                     names[number] = str(item["name"])
+            strange = {image for image, _, _ in boxes.values()} - self.images.keys()
+            if strange:
+                raise ValueError(f"objects of picture {min(strange)}, which is none of the images")
             self.by_id = {
                 number: Instance(image, names[category], box)
                 for number, (image, category, box) in boxes.items()

@@ -112,7 +112,7 @@ def _asked(reader: Reader, row: Row, kind: str, n: int) -> list[_Asked] | None:
     entries = row.values.get(kind)
     for entry in entries if isinstance(entries, list) else [None]:
         order = entry.get("order") if isinstance(entry, Mapping) else None
-        pairs = list(_pairs(order, n))
+        pairs = list(_pairs(order, n, kind))
         if not pairs:
             what = f"not {order!r:.40}" if isinstance(entries, list) else "but is no list"
             reader.bad(row.where, f"{kind!r} must hold orders such as '0<1' of {n} objects, {what}")
@@ -121,11 +121,16 @@ def _asked(reader: Reader, row: Row, kind: str, n: int) -> list[_Asked] | None:
     return _depth(found) if kind == "depth" else _occlusion(found, n)
 
 
-def _pairs(order: Any, n: int) -> Iterator[tuple[int, str, int]]:
-    """Read "0<1", "0=1" or "0<1 & 1<0"; nothing where it is none of these."""
+def _pairs(order: Any, n: int, kind: str) -> Iterator[tuple[int, str, int]]:
+    """Read "0<1", of depth "0=1" too, of occlusion "0<1 & 1<0"; nothing where it is none of these.
+
+    Two are never at the same time nearer than each other, and none hides another "equally".
+    """
     parts = [_ORDER.fullmatch(part) for part in order.split("&")] if isinstance(order, str) else []
     for part in parts:
         if part is None or max(int(part[1]), int(part[3])) >= n or part[1] == part[3]:
+            return
+        if (kind == "depth" and len(parts) > 1) or (kind == "occlusion" and part[2] == "="):
             return
     for part in parts:
         if part is not None:
