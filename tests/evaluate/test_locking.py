@@ -11,15 +11,13 @@ import pytest
 from pictures import bright_records, choices, murky
 from superneurons.errors import DataError
 from superneurons.evaluate.locking import (
-    Measured,
     check_target,
     choose_threshold,
+    identity_of,
     lock_classifier,
-    measure,
 )
 from superneurons.shortcut.classifier import SuperNeuronClassifier
-from superneurons.shortcut.lock import Lock, read_lock, write_lock
-from superneurons.shortcut.prediction import Prediction
+from superneurons.shortcut.lock import Lock, artefact_digest, read_lock, write_lock
 from superneurons.vlm.model import VLM
 
 
@@ -106,16 +104,6 @@ def test_on_other_answers_a_chosen_threshold_mostly_holds() -> None:
     assert np.mean(held) > 0.7
 
 
-def test_shares_are_of_all_of_the_sure_and_of_those_that_go_on() -> None:
-    answers = [Prediction("yes", {"yes": p}, p, 1, 0.0) for p in (0.9, 0.8, 0.6, 1.0000001)]
-    found = Measured(answers, np.array([True, False, True, True]), alone(4))
-    accuracy, answered, escalated = found.shares(0.8)
-    assert [(s.hits, s.n) for s in (accuracy, answered, escalated)] == [(3, 4), (2, 3), (1, 4)]
-    assert found.confidence.max() == 1
-    assert found.shares(1.0)[2].hits == 3
-    assert found.part(np.array([1, 2])).right.tolist() == [False, True]
-
-
 def test_a_lock_says_what_it_belongs_to_and_how_good_it_is(
     fitted: tuple[Path, VLM], classifier: SuperNeuronClassifier, tmp_path: Path
 ) -> None:
@@ -147,18 +135,14 @@ def test_groups_are_not_parted_by_the_halves(
     assert found.accuracy.effective < found.accuracy.n
 
 
-def test_what_cannot_be_measured_is_refused_with_every_record(
-    classifier: SuperNeuronClassifier,
+def test_the_identity_is_that_of_the_files(
+    fitted: tuple[Path, VLM], classifier: SuperNeuronClassifier
 ) -> None:
-    one, two, three = bright_records(3)
-    wrong = [replace(one, label="maybe"), replace(two, question="Is it red?"), three]
-    with pytest.raises(DataError, match="not of this classifier's question") as caught:
-        measure(classifier, wrong)
-    assert [problem.where for problem in caught.value.problems] == ["bright:0", "bright:1"]
-    with pytest.raises(DataError, match="no records"):
-        measure(classifier, [])
-    with pytest.raises(DataError, match="no usable label"):
-        measure(classifier, [replace(one, label=None)])
+    found = identity_of(classifier, fitted[0])
+    assert found["artefact"] == artefact_digest(fitted[0])
+    assert found["base_model"]["name"] == fitted[1].name
+    assert (found["question"], found["labels"]) == ("Is it bright?", ("no", "yes"))
+    assert set(found["versions"]) == {"superneurons", "torch", "transformers", "pillow"}
 
 
 @pytest.mark.parametrize("target", [0, -1, 1.01, float("nan")])

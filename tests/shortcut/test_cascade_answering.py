@@ -47,6 +47,19 @@ def test_each_answer_says_where_it_stopped(halting: Cascade) -> None:
     assert (halting.depth_, halting.asks_base_) == (4, True)
 
 
+def test_the_stage_is_told_where_two_are_at_one_layer(llava: VLM) -> None:
+    cascade = Cascade(llava, layers=[1, 4], read_out_params={"max_neurons": 2}).fit(murky(48))
+    records = murky(30, seed=4)
+    cascade = letting_on(cascade, records)
+    assert [stage.layer for stage in cascade.stages_] == [1, 4, 4]
+    staged = list(cascade.staged_answers(records))
+    assert {number for number, _ in staged} == {0, 1, 2}
+    for (number, answer), plain in zip(staged, cascade.answers(records), strict=True):
+        assert answer.exit_layer == cascade.stages_[number].layer
+        assert answer.confidence >= cascade.stages_[number].threshold
+        assert (answer.label, answer.probabilities) == (plain.label, plain.probabilities)
+
+
 @pytest.mark.parametrize("size", [1, 3, 20])
 def test_the_batch_size_plays_no_part(halting: Cascade, size: int) -> None:
     records = murky(20, seed=4)

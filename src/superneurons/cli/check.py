@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,10 +26,15 @@ _WORDS = {
     "answered_accuracy": "right, of those given",
     "escalated": "go on",
 }
+_CASCADE_WORDS = {
+    "accuracy": "right, of all",
+    "answered_accuracy": "right, of the first exit",
+    "escalated": "go on from there",
+}
 
 
 def check(
-    classifier: Annotated[Path, typer.Argument(help="What `superneurons fit` saved.")],
+    classifier: Annotated[Path, typer.Argument(help="What `superneurons fit` or `cascade` saved.")],
     data: options.Data,
     lock: Annotated[
         Path, typer.Option("--lock", "-l", help="What `superneurons lock` wrote.")
@@ -54,17 +59,17 @@ def check(
     trust_remote_code: options.Trust = False,
     as_json: options.Json = False,
 ) -> None:
-    """Measure a classifier again, and compare with its lock: model, prompt, accuracy, share.
+    """Measure a classifier again, and compare with its lock: model, prompt, accuracy, shares.
 
     Exits with 3 when something drifted, and says each such thing in one line.
     """
     from superneurons.evaluate.checking import check_locked
-    from superneurons.shortcut.artefact import read_config
+    from superneurons.shortcut.estimator import read_estimator
     from superneurons.shortcut.lock import read_lock
 
     quiet()
     locked = read_lock(lock).locked(name or classifier.resolve().name)
-    config = read_config(classifier)
+    config = read_estimator(classifier)
     records = read(data, config["question"])
     check_asked(records, config)
     with step("answering") as told:
@@ -76,23 +81,23 @@ def check(
     if as_json:
         print_json(found.as_dict())
     else:
-        for line in _told(found):
+        for line in _told(found, _CASCADE_WORDS if locked.stages else _WORDS):
             print(line)
     if not found.holds:
         sys.exit(DRIFTED)
 
 
-def _told(found: Checked) -> Iterator[str]:
+def _told(found: Checked, words: Mapping[str, str]) -> Iterator[str]:
     for name, now in found.shares.items():
         yield (
-            f"{_WORDS[name]:<24} locked {now.locked.value:.1%}, now {now.found.value:.1%} of "
-            f"{now.found.n} (p = {now.p_value:.2g})"
+            f"{words.get(name, name):<24} locked {now.locked.value:.1%}, "
+            f"now {now.found.value:.1%} of {now.found.n} (p = {now.p_value:.2g})"
         )
     for name, (then, now_installed) in found.versions.items():
         yield f"note: {name} {then} when it was locked, {now_installed} now"
     for finding in found.findings:
         yield f"DRIFT {finding}"
     if not found.shares:
-        yield "Nothing was measured: this is another model than was locked."
+        yield "Nothing was measured: this is something else than was locked."
     elif found.holds:
         yield "As it was locked."

@@ -19,14 +19,19 @@ __all__ = ["lock"]
 
 
 def lock(
-    classifier: Annotated[Path, typer.Argument(help="What `superneurons fit` saved.")],
+    classifier: Annotated[Path, typer.Argument(help="What `superneurons fit` or `cascade` saved.")],
     data: options.Data,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The lock; others that it holds are kept.")
     ] = Path("superneurons.lock"),
     target_accuracy: Annotated[
-        float, typer.Option(help="Wanted share of right answers, of those that are given.")
-    ] = 0.95,
+        float | None,
+        typer.Option(
+            help="Wanted share of right answers, of those that are given: 0.95 by default. A "
+            "cascade has its own.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what the lock says of this classifier.")
     ] = False,
@@ -44,38 +49,37 @@ def lock(
     """Write down what a classifier is worth on labelled records that it was not fitted on.
 
     One half of them chooses the confidence below which its answers go on, the other measures its
-    accuracy and how many go on. `serve --lock` uses it, `check` measures again.
+    accuracy and how many go on. A cascade has thresholds: all of them measure it, and how many
+    each of its stages answers. `serve --lock` uses it, `check` measures again.
     """
-    from superneurons.evaluate.locking import check_target, lock_classifier
-    from superneurons.shortcut.artefact import read_config
-    from superneurons.shortcut.classifier import SuperNeuronClassifier
+    from superneurons.evaluate.estimator_locking import check_wanted, lock_estimator
+    from superneurons.shortcut.estimator import load_estimator, read_estimator
     from superneurons.shortcut.lock import Lock, locked_there, write_lock
 
     quiet()
-    name, config = classifier.resolve().name, read_config(classifier)
+    name, config = classifier.resolve().name, read_estimator(classifier)
     known = locked_there(out, name, overwrite=overwrite)
-    check_target(target_accuracy)
+    check_wanted(classifier, target_accuracy)
     records = read(data, config["question"])
     check_asked(records, config)
-    fitted = SuperNeuronClassifier.from_pretrained(
+    fitted = load_estimator(
         classifier, model, acceleration=acceleration, batch_size=batch_size, device=device,
         trust_remote_code=trust_remote_code, preparation=preparation,
     )  # fmt: skip
     with step("answering") as told:
-        found = lock_classifier(
+        found = lock_estimator(
             fitted, classifier, records, target_accuracy=target_accuracy, seed=seed, progress=told
         )
     write_lock(Lock({**known, name: found}), out)
     if as_json:
-        from dataclasses import asdict
-
-        print_json({"classifier": name, "lock": str(out), **asdict(found)})
+        print_json({"classifier": name, "lock": str(out), **found.as_dict()})
         return
-    for line in _told(name, out, found):
+    for line in (_told_cascade if found.stages else _told)(name, found):
         print(line)
+    print(f"Locked in {out}. Next: superneurons serve … --lock {out}; superneurons check …")
 
 
-def _told(name: str, out: Path, found: Locked) -> Iterator[str]:
+def _told(name: str, found: Locked) -> Iterator[str]:
     if found.met:
         yield (
             f"{name}: answers with a confidence of {found.threshold:.3f} or more are given, others "
@@ -93,7 +97,23 @@ def _told(name: str, out: Path, found: Locked) -> Iterator[str]:
     yield f"  right, if all are given {_share(found.accuracy)}"
     if found.answered_accuracy.n and found.answered_accuracy.value < found.target_accuracy:
         yield "The target does NOT hold on these."
-    yield f"Locked in {out}. Next: superneurons serve … --lock {out}; superneurons check …"
+
+
+def _told_cascade(name: str, found: Locked) -> Iterator[str]:
+    met = "reached" if found.met else "NOT reached"
+    yield (
+        f"{name}: {len(found.stages)} stages, for {found.target_accuracy:.1%} right: {met} on the "
+        f"{found.chose} records that chose its thresholds where it was fitted."
+    )
+    yield f"On {found.accuracy.n} others:"
+    for stage in found.stages:
+        sure = "never" if stage.threshold is None else f"from {stage.threshold:.3f} on"
+        yield f"  {stage}, {'always' if stage.threshold == 0 else sure}"
+        yield f"    answers               {_share(stage.answered)}"
+        yield f"    right, of these       {_share(stage.right)}"
+    yield f"  right, of all           {_share(found.accuracy)}"
+    if found.accuracy.value < found.target_accuracy:
+        yield "The target does NOT hold on these."
 
 
 def _share(share: Share) -> str:

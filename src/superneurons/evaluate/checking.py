@@ -1,4 +1,4 @@
-"""Whether a classifier is still what a lock says of it."""
+"""Whether a classifier or a cascade is still what a lock says of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 
 from superneurons.activations.capture import Progress
 from superneurons.errors import DataError, MismatchError
-from superneurons.evaluate.locking import Measured, measure
+from superneurons.evaluate.cascade_locking import measure_cascade
+from superneurons.evaluate.measured import measure
 from superneurons.evaluate.shares import changed
-from superneurons.shortcut.artefact import read_config
+from superneurons.evaluate.stage_checking import moved_stages, stages_of
 from superneurons.shortcut.belonging import CommitWarning
-from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.cascade import Cascade
+from superneurons.shortcut.estimator import Estimator, is_cascade, load_estimator, read_estimator
 from superneurons.shortcut.lock import Locked, Share, artefact_digest, settings_digest
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
@@ -34,7 +36,8 @@ class Finding:
     what
         ``artefact``, ``base_model.revision``, ``base_model.fingerprint``, ``base_model.dtype``,
         ``base_model.processor``, ``prompt``, ``labels``, ``accuracy``, ``answered_accuracy`` or
-        ``escalated``; others where a model can't be used at all.
+        ``escalated``; of a cascade ``stages``, ``stages.0.threshold`` or ``stages.1.answered``;
+        ``kind`` where one took the place of the other; others where a model can't be used at all.
     told
         How it was, and how it is now.
     """
@@ -72,7 +75,7 @@ class Checked:
     findings
         All that drifted; none where everything is as it was locked.
     shares
-        By name; empty where the model isn't the one locked, so that nothing was measured.
+        By name; empty where it can't be what was locked, so that nothing was measured.
     level
         How often a check reports a share of an unchanged classifier, at most.
     versions
@@ -117,12 +120,14 @@ def check_locked(
     progress: Progress | None = None,
     **params: Any,
 ) -> Checked:
-    """Compare a classifier with what a lock says of it, and measure it again.
+    """Compare a classifier or a cascade with what a lock says of it, and measure it again.
 
     Identity is compared exactly. Shares are tested by Fisher's exact test, two-sided, on the
-    independent records behind them, each at a third of the level (Bonferroni), so that an unchanged
-    classifier on other records of the same kind is reported in at most ``level`` of all checks. On
-    the very records of the lock it is rarer still: the test doesn't know that they are the same.
+    independent records behind them, each of them at its part of the level (Bonferroni), so that an
+    unchanged classifier on other records of the same kind is reported in at most ``level`` of all
+    checks. On the very records of the lock it is rarer still: the test doesn't know that they are
+    the same. There are three shares, and of a cascade what each stage answers between its first
+    and its last, which follow from the others.
 
     Parameters
     ----------
@@ -139,7 +144,7 @@ def check_locked(
     progress
         Told how far the answers are.
     params
-        As for ``SuperNeuronClassifier.from_pretrained``.
+        As for :func:`~superneurons.shortcut.estimator.load_estimator`.
 
     Raises
     ------
@@ -154,17 +159,19 @@ def check_locked(
         raise DataError(f"The level is {level}.", where="level", mend="Give a share such as 0.01.")
     findings = list(_identity(locked, directory))
     moved = _moved(locked)
+    if is_cascade(directory) != bool(locked.stages):
+        return Checked(tuple(findings), {}, level, moved)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CommitWarning)  # it becomes a finding
-            classifier = SuperNeuronClassifier.from_pretrained(directory, model, **params)
+            classifier = load_estimator(directory, model, **params)
     except MismatchError as error:
         known = {finding.what for finding in findings}
         findings += [Finding(p.where, p.what) for p in error.problems if p.where not in known]
         return Checked(tuple(findings), {}, level, moved)
     findings += _commit(locked, classifier.vlm)
-    shares = _shares(locked, measure(classifier, records, progress))
-    findings += _drifted(shares, level / len(_MEASURED))
+    shares = _shares(locked, classifier, records, progress)
+    findings += _drifted(shares, level / len(shares))
     return Checked(tuple(findings), shares, level, moved)
 
 
@@ -179,10 +186,22 @@ def _commit(locked: Locked, vlm: VLM) -> Iterator[Finding]:
         yield Finding("base_model.revision", f"locked at {then}, now {vlm.revision}")
 
 
-def _shares(locked: Locked, found: Measured) -> dict[str, Now]:
+def _shares(
+    locked: Locked, fitted: Estimator, records: Sequence[Record], progress: Progress | None
+) -> dict[str, Now]:
+    then = {name: getattr(locked, name) for name in _MEASURED}
+    if isinstance(fitted, Cascade):
+        cascade = measure_cascade(fitted, records, progress)
+        now = [*cascade.shares()]
+        for name, both in stages_of(locked, cascade.by_stage()).items():
+            then[name] = both[0]
+            now.append(both[1])
+    else:
+        found = measure(fitted, records, progress)
+        now = [*found.shares(found.confidence >= locked.threshold)]
     return {
-        name: Now(getattr(locked, name), share, changed(getattr(locked, name), share))
-        for name, share in zip(_MEASURED, found.shares(locked.threshold), strict=True)
+        name: Now(before, share, changed(before, share))
+        for (name, before), share in zip(then.items(), now, strict=True)
     }
 
 
@@ -195,9 +214,11 @@ def _installed(name: str) -> str:
 
 def _identity(locked: Locked, directory: Path) -> Iterator[Finding]:
     """What the artefact itself tells, before any model is opened."""
-    config, digest = read_config(directory), artefact_digest(directory)
+    config, digest = read_estimator(directory), artefact_digest(directory)
     base = config["base_model"]
+    kinds = "a classifier with one exit", "a cascade"
     pairs = (
+        ("kind", kinds[bool(locked.stages)], kinds[is_cascade(directory)]),
         ("artefact", locked.artefact, digest),
         ("base_model.dtype", locked.base_model["dtype"], base["dtype"]),
         ("base_model.fingerprint", locked.base_model["fingerprint"], base["fingerprint"]),
@@ -209,6 +230,8 @@ def _identity(locked: Locked, directory: Path) -> Iterator[Finding]:
     for what, then, now in pairs:
         if then != now:
             yield Finding(what, f"locked with {_short(then)}, now {_short(now)}")
+    if locked.stages and is_cascade(directory):
+        yield from (Finding(what, told) for what, told in moved_stages(locked, directory))
 
 
 def _short(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,110 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superneurons.activations.capture import Progress
-from superneurons.errors import DataError, Problem
+from superneurons.errors import DataError
 from superneurons.evaluate.intervals import wilson
-from superneurons.evaluate.shares import design_effect, share_of
-from superneurons.shortcut.artefact import read_config
+from superneurons.evaluate.measured import measure, reference_of, truth_of
+from superneurons.evaluate.shares import design_effect
 from superneurons.shortcut.classifier import SuperNeuronClassifier
-from superneurons.shortcut.lock import Locked, Share, artefact_digest, settings_digest
-from superneurons.shortcut.prediction import Prediction
-from superneurons.shortcut.reference import EDGES, counted, measured
-from superneurons.task.groups import group_ids
-from superneurons.task.images import open_image
-from superneurons.task.labels import known_labels
+from superneurons.shortcut.estimator import Estimator, read_estimator
+from superneurons.shortcut.lock import Locked, artefact_digest, settings_digest
 from superneurons.task.record import Record
 from superneurons.task.split import grouped_split
 
-__all__ = ["Measured", "check_target", "choose_threshold", "lock_classifier", "measure"]
+__all__ = ["check_target", "choose_threshold", "identity_of", "lock_classifier"]
 
 _CAUTION = 0.6826894921370859
 """Two-sided confidence of the interval whose lower end has to reach the target: one standard
 error below the share that was found, since the best of many owes part to chance."""
 
 _PACKAGES = ("superneurons", "torch", "transformers", "pillow")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A classifier's answers to N labelled records.
-
-    Parameters
-    ----------
-    answers
-        N of them.
-    right
-        Whether each is right, shape (N,).
-    groups
-        Shape (N,).
-    """
-
-    answers: Sequence[Prediction]
-    right: NDArray[np.bool_]
-    groups: NDArray[np.int64]
-
-    @property
-    def confidence(self) -> NDArray[np.float64]:
-        """Of each answer, shape (N,); at most 1, whatever rounding makes of a sum."""
-        return np.minimum([answer.confidence for answer in self.answers], 1.0)
-
-    def part(self, rows: NDArray[np.int64]) -> Measured:
-        """Return some of them."""
-        return Measured([self.answers[row] for row in rows], self.right[rows], self.groups[rows])
-
-    def shares(self, threshold: float) -> tuple[Share, Share, Share]:
-        """Return how many are right, how many of the sure ones are, and how many go on."""
-        sure = self.confidence >= threshold
-        return (
-            share_of(self.right, self.groups),
-            share_of(self.right[sure], self.groups[sure]),
-            share_of(~sure, self.groups),
-        )
-
-
-def measure(
-    classifier: SuperNeuronClassifier, records: Sequence[Record], progress: Progress | None = None
-) -> Measured:
-    """Let a classifier answer labelled records, as it would be asked by a service.
-
-    Raises
-    ------
-    DataError
-        When there are none, a label is missing or unknown, or a record asks another question than
-        the classifier's own; lists every one of these.
-    """
-    truth = _known(classifier, records)
-    answers = []
-    for answer in classifier.answers(records):
-        answers.append(answer)
-        if progress is not None:
-            progress(len(answers), len(records))
-    right = np.array([one.label == label for one, label in zip(answers, truth, strict=True)])
-    return Measured(answers, right, group_ids(records))
-
-
-def _known(classifier: SuperNeuronClassifier, records: Sequence[Record]) -> list[str]:
-    if not records:
-        raise DataError("There are no records to measure on.", mend="Give labelled ones.")
-    truth, labels = known_labels(records), classifier.classes_.tolist()
-    own = classifier.question_
-    names = [record.id or f"record {index}" for index, record in enumerate(records)]
-    problems = [
-        Problem(name, f"label {label!r} is none of {', '.join(map(repr, labels))}")
-        for name, label in zip(names, truth, strict=True)
-        if labels and label not in labels
-    ]
-    problems += [
-        Problem(name, f"asks {record.question!r}; the classifier asks {own!r}")
-        for name, record in zip(names, records, strict=True)
-        if own is not None and record.question != own
-    ]
-    if problems:
-        raise DataError(
-            "Some records are not of this classifier's question.",
-            problems=problems,
-            mend="Leave them out, or leave out the question: the classifier has its own.",
-        )
-    return truth
 
 
 def lock_classifier(
@@ -150,21 +63,21 @@ def lock_classifier(
         As in :func:`measure`; a target out of range; records that can't be halved.
     """
     check_target(target_accuracy)
-    digest, truth = artefact_digest(directory), _known(classifier, records)
+    identity, truth = identity_of(classifier, directory), truth_of(classifier, records)
     labelled = [replace(r, label=label) for r, label in zip(records, truth, strict=True)]
     choosing, verifying = grouped_split(labelled, test_size=0.5, seed=seed)
     found = measure(classifier, records, progress)
     chose, verified = found.part(choosing), found.part(verifying)
     threshold, met = choose_threshold(chose.confidence, chose.right, chose.groups, target_accuracy)
-    accuracy, answered, escalated = verified.shares(threshold)
-    labels = tuple(classifier.classes_.tolist())
+    given = verified.confidence >= threshold
+    accuracy, answered, escalated = verified.shares(given)
     return Locked(
-        artefact=digest, **_belongs(classifier, directory),
-        versions={name: version(name) for name in _PACKAGES},
-        question=classifier.question_, labels=labels,
+        **identity,
         target_accuracy=float(target_accuracy), threshold=threshold, met=met, chose=len(choosing),
         accuracy=accuracy, answered_accuracy=answered, escalated=escalated,
-        reference=_reference([records[row] for row in verifying], verified, labels, threshold),
+        reference=reference_of(
+            [records[row] for row in verifying], verified, identity["labels"], given
+        ),
     )  # fmt: skip
 
 
@@ -184,12 +97,26 @@ def check_target(target_accuracy: float) -> None:
         )
 
 
-def _belongs(classifier: SuperNeuronClassifier, directory: Path) -> dict[str, Any]:
-    config = read_config(directory)  # loading has compared it with the model
+def identity_of(classifier: Estimator, directory: Path) -> dict[str, Any]:
+    """Return what a lock says a classifier or cascade is, by the names of its fields.
+
+    Raises
+    ------
+    ArtefactError
+        When the directory cannot be read.
+    """
+    config = read_estimator(directory)  # loading has compared it with the model
     base = config["base_model"]
     kept = {name: base[name] for name in ("name", "dtype", "fingerprint")}
     kept |= {"revision": classifier.vlm.revision, "processor": settings_digest(base["processor"])}
-    return {"base_model": kept, "prompt": config["prompt"]["sha256"]}
+    return {
+        "artefact": artefact_digest(directory),
+        "base_model": kept,
+        "prompt": config["prompt"]["sha256"],
+        "versions": {name: version(name) for name in _PACKAGES},
+        "question": classifier.question_,
+        "labels": tuple(classifier.classes_.tolist()),
+    }
 
 
 def choose_threshold(
@@ -238,18 +165,3 @@ def choose_threshold(
             # In the middle, so that rounding in another batch doesn't move a record across.
             return float((sure[place] + sure[place + 1]) / 2), True
     return 1.0, False
-
-
-def _reference(
-    records: Sequence[Record], found: Measured, labels: Sequence[str], threshold: float
-) -> dict[str, tuple[int, ...]]:
-    # Only of answers that are given: a service doesn't see what became of the others.
-    sure = found.part(np.flatnonzero(found.confidence >= threshold))
-    given = [answer.label for answer in sure.answers]
-    pictures = [measured(open_image(image)) for record in records for image in record.images]
-    values = {"confidence": sure.confidence.tolist()} | {
-        name: [picture[name] for picture in pictures] for name in EDGES if name != "confidence"
-    }
-    return {"label": tuple(given.count(label) for label in labels)} | {
-        name: tuple(counted(name, values[name])) for name in EDGES
-    }

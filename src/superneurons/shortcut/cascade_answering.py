@@ -72,6 +72,14 @@ class CascadeAnswering(OnBaseModel, Predicting):
         NotFittedError
             Before ``fit``.
         """
+        for _, answer in self.staged_answers(records):
+            yield answer
+
+    def staged_answers(self, records: Sequence[Record]) -> Iterator[tuple[int, Prediction]]:
+        """Answer records as :meth:`answers` does; each with the number of the stage that did.
+
+        Two stages may be at one layer, so that the layer doesn't tell them apart.
+        """
         base = self._last
         words = words_for(self.vlm, base.read_out.classes_.tolist()) if base.is_base else None
         step = self.batch_size
@@ -84,7 +92,7 @@ class CascadeAnswering(OnBaseModel, Predicting):
         asked = as_asked(records, self.form_, self.classes_.tolist())
         return prepared(self.vlm, self.prompt, records, asked)
 
-    def _answered(self, batch: Prepared, words: LabelWords | None) -> list[Prediction]:
+    def _answered(self, batch: Prepared, words: LabelWords | None) -> list[tuple[int, Prediction]]:
         begun = time.perf_counter()
         with room_for(batch.asked):
             found = run_stages(
@@ -93,11 +101,15 @@ class CascadeAnswering(OnBaseModel, Predicting):
             )  # fmt: skip
         spent = (batch.seconds + time.perf_counter() - begun) * 1e3 / len(batch.records)
         return [
-            Prediction(
-                label, shares, max(shares.values()), self.stages_[number].layer, spent, record.id
-            )
+            (number, self._told(number, label, shares, spent, record.id))
             for record, (number, (label, shares)) in zip(batch.records, found, strict=True)
         ]
+
+    def _told(
+        self, number: int, label: str, shares: dict[str, float], spent: float, name: str
+    ) -> Prediction:
+        layer = self.stages_[number].layer
+        return Prediction(label, shares, max(shares.values()), layer, spent, name)
 
     def _way(self, batch: Prepared) -> Way:
         lean = lean_of(self.vlm)
