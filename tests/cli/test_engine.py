@@ -51,8 +51,8 @@ def test_bad_rows_are_counted(run: Runner, clf: Path, tmp_path: Path) -> None:
         (["--data", "-", "--out", "OUT"], "Give --data"),
         (["--data", "gone.jsonl", "--out", "OUT"], "no such file"),
         (["CLF", "--data", "x.jsonl", "--out", "OUT"], "one classifier"),
-        (["--data", "x.jsonl", "--out", "OUT", "--engine", "ray", "--gpus-per-actor", "1.5"],
-         "gpus per actor"),
+        (["--data", "x.jsonl", "--out", "OUT", "--engine", "ray", "--gpus-per-actor", "2"],
+         "start more actors (--actors)"),
     ],
 )  # fmt: skip
 def test_what_is_not_done_in_blocks_is_refused(

@@ -1,34 +1,15 @@
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
+from scale.threads import on_threads
 from superneurons.errors import DataError
 from superneurons.probes.paper import PaperSuperNeurons
 from superneurons.scale.paper import SharedPaper
 from superneurons.scale.ranks import Rank
-
-
-class Threads(Rank):
-    """Ranks that are threads of one process: the sums are real, the way there is short."""
-
-    __slots__ = ("meeting", "shared")
-
-    def _all(self, value: Any) -> list[Any]:
-        self.shared[self.rank] = value
-        self.meeting.wait(60)
-        found = [self.shared[rank] for rank in range(self.world)]
-        self.meeting.wait(60)
-        return found
-
-    def summed(self, counts: Any) -> Any:
-        return sum(self._all(counts))
-
-    def gathered(self, values: Any) -> list[Any]:
-        return self._all(values)
 
 
 def made(seed: int, n: int = 90, p: int = 400) -> tuple[Any, Any, Any]:
@@ -44,24 +25,14 @@ def parts_of(X: Any, rows: Any) -> list[Any]:
     return [(X[rows[n : n + 7]], rows[n : n + 7]) for n in range(0, len(rows), 7)]
 
 
-def on_threads(world: int, X: Any, y: Any, groups: Any, **parameters: Any) -> list[Any]:
-    shared: dict[int, Any] = {}
-    meeting, found = threading.Barrier(world), dict[int, Any]()
+def shared(world: int, X: Any, y: Any, groups: Any, **parameters: Any) -> list[Any]:
     owner = np.random.default_rng(5).integers(world, size=len(y))
 
-    def work(number: int) -> None:
-        rank = Threads(number, world)
-        object.__setattr__(rank, "shared", shared)
-        object.__setattr__(rank, "meeting", meeting)
-        rule, rows = SharedPaper(**parameters), np.flatnonzero(owner == number)
-        found[number] = rule.fit_shared(rank, parts_of(X, rows), X.shape[1], y, groups)
+    def work(rank: Rank) -> Any:
+        rule, rows = SharedPaper(**parameters), np.flatnonzero(owner == rank.rank)
+        return rule.fit_shared(rank, parts_of(X, rows), X.shape[1], y, groups)
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(world)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [found[n] for n in range(world)]
+    return on_threads(world, work)
 
 
 def same(one: Any, other: Any, X: Any) -> None:
@@ -82,7 +53,7 @@ def test_ranks_learn_what_one_process_learns(
     X, y, groups = made(seed)
     options = {"metric": metric, "aggregation": aggregation}
     alone = PaperSuperNeurons(**options).fit(X, y, groups=groups)
-    for fitted in on_threads(world, X, y, groups, **options):
+    for fitted in shared(world, X, y, groups, **options):
         same(fitted, alone, X)
 
 
@@ -96,7 +67,7 @@ def test_all_parameters_count(aggregation: Any) -> None:
     alone = PaperSuperNeurons(**options).fit(X, y, groups=groups)
     assert alone.n_neurons_ > 1
     assert alone.margin_ != PaperSuperNeurons().fit(X, y, groups=groups).margin_
-    for fitted in on_threads(2, X, y, groups, **options):
+    for fitted in shared(2, X, y, groups, **options):
         same(fitted, alone, X)
 
 
@@ -104,7 +75,7 @@ def test_more_ranks_than_rows_of_them() -> None:
     X, y, groups = made(0, n=12)
     for aggregation in ("majority", "mean"):
         alone = PaperSuperNeurons(aggregation=aggregation).fit(X, y, groups=groups)
-        for fitted in on_threads(9, X, y, groups, aggregation=aggregation):
+        for fitted in shared(9, X, y, groups, aggregation=aggregation):
             same(fitted, alone, X)
 
 

@@ -41,8 +41,8 @@ GpusPerActor: TypeAlias = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help="With --engine ray: GPUs for each actor; 0.5 puts two on one. By default 1, and 0 "
-        "with --device cpu.",
+        help="With --engine ray: 1, or a share of a GPU for each actor; 0.5 puts two on one. A "
+        "model opens on one GPU, so more is refused. By default 1, and 0 with --device cpu.",
         show_default=False,
     ),
 ]

@@ -10,6 +10,7 @@ import typer
 from superneurons.cli import engine as engines
 from superneurons.cli import options
 from superneurons.cli.output import print_json, quiet, step
+from superneurons.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from superneurons.scale.probing import Probed
@@ -22,7 +23,53 @@ _Store: TypeAlias = Annotated[
     Path, typer.Option("--out", "-o", help="Directory for the activations.")
 ]
 _ReadOut: TypeAlias = Annotated[
-    str, typer.Option(help="The read-out that will be fitted: it decides what is asked.")
+    str,
+    typer.Option(
+        help="The read-out that will be fitted, here with --classifier or later: it decides what "
+        "is asked. paper is fitted by all processes."
+    ),
+]
+_Classifier: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Fit too, and save the classifier here: the same that `fit` would save.",
+        show_default=False,
+    ),
+]
+_Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the classifier.")]
+_Metric: TypeAlias = Annotated[
+    Literal["accuracy", "f1"] | None,
+    typer.Option(help="With --read-out paper: score of a neuron.", show_default=False),
+]
+_Aggregation: TypeAlias = Annotated[
+    Literal["majority", "mean"] | None,
+    typer.Option(
+        help="With --read-out paper: how neurons decide, by their votes or by the mean of their "
+        "activations.",
+        show_default=False,
+    ),
+]
+_MaxMargin: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        help="With --read-out paper: how far below the best score a neuron's may lie, at most; "
+        "0.03 if not said. How far is chosen on held-out records.",
+        show_default=False,
+    ),
+]
+_MarginStep: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        help="With --read-out paper: in which steps that is tried; 0.001 if not said.",
+        show_default=False,
+    ),
+]
+_SelectionSize: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        help="With --read-out paper: share of the records held out for it; 0.25 if not said.",
+        show_default=False,
+    ),
 ]
 _Multiclass: TypeAlias = Annotated[
     Literal["auto", "native", "unrolled"], typer.Option(help="As for `fit`.")
@@ -60,6 +107,13 @@ def probe(
     model: options.Model = "demo",
     question: options.Question = None,
     read_out: _ReadOut = "super-neurons",
+    classifier: _Classifier = None,
+    overwrite: _Overwrite = False,
+    metric: _Metric = None,
+    aggregation: _Aggregation = None,
+    max_margin: _MaxMargin = None,
+    margin_step: _MarginStep = None,
+    selection_size: _SelectionSize = None,
     multiclass: _Multiclass = "auto",
     site: _Site = None,
     position: _Position = "last_prompt",
@@ -81,29 +135,59 @@ def probe(
     trust_remote_code: options.Trust = False,
     as_json: options.Json = False,
 ) -> None:
-    """Capture the activations of labelled examples, on one process or many, for `fit` to read.
+    """Capture the activations of labelled examples, on one process or many, for a fit.
 
-    Then run `fit` with the same options and --activations. What was captured is kept: an
-    interrupted run goes on, with as many processes as you like.
+    Then run `fit` with the same options and --activations, or give --classifier to fit at once.
+    What was captured is kept: an interrupted run goes on, with as many processes as you like.
     """
+    of_paper = {
+        "metric": metric, "aggregation": aggregation, "max_margin": max_margin,
+        "margin_step": margin_step, "selection_size": selection_size,
+    }  # fmt: skip
+    params: dict[str, Any] = {
+        "model": model, "read_out": read_out, "read_out_params": _of_paper(read_out, of_paper),
+        "multiclass": multiclass, "site": site, "position": position, "resolution": resolution,
+        "max_layer": max_layer, "prompt_order": prompt_order, "prompt_template": prompt_template,
+        "balanced": balanced, "batch_size": batch_size, "random_state": seed, "dtype": dtype,
+        "device": device, "revision": revision, "trust_remote_code": trust_remote_code,
+    }  # fmt: skip
+    _run(
+        params, data, question, out.expanduser(), as_json=as_json, engine=engine, ranks=ranks,
+        actors=engines.actors_of(engine, actors, gpus_per_actor, ray_address, device),
+        classifier=None if classifier is None else classifier.expanduser(), overwrite=overwrite,
+    )  # fmt: skip
+
+
+def _of_paper(read_out: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that were given, which only the paper's rule has."""
+    found = {name: value for name, value in given.items() if value is not None}
+    if found and read_out != "paper":
+        raise DataError(
+            f"Options of the paper's rule were given for the read-out {read_out!r}.",
+            problems=[
+                Problem(f"--{name.replace('_', '-')}", str(value)) for name, value in found.items()
+            ],
+            mend="Add --read-out paper, or leave them out.",
+        )
+    return found
+
+
+def _run(
+    params: dict[str, Any],
+    data: str,
+    question: str | None,
+    out: Path,
+    *,
+    as_json: bool,
+    **options: Any,
+) -> None:
     from superneurons.cli.data import read
     from superneurons.scale.probe_engines import probe as run
     from superneurons.scale.ranks import rank_of_environment
 
     quiet()
-    params: dict[str, Any] = {
-        "model": model, "read_out": read_out, "multiclass": multiclass, "site": site,
-        "position": position, "resolution": resolution, "max_layer": max_layer,
-        "prompt_order": prompt_order, "prompt_template": prompt_template, "balanced": balanced,
-        "batch_size": batch_size, "random_state": seed, "dtype": dtype, "device": device,
-        "revision": revision, "trust_remote_code": trust_remote_code,
-    }  # fmt: skip
-    out = out.expanduser()
     with step("capturing") as told:
-        found = run(
-            params, read(data, question), out, engine=engine, ranks=ranks, progress=told,
-            actors=engines.actors_of(engine, actors, gpus_per_actor, ray_address, device),
-        )  # fmt: skip
+        found = run(params, read(data, question), out, progress=told, **options)
     rank = rank_of_environment()
     if rank is not None and rank.rank:
         return
@@ -132,6 +216,8 @@ def _summary(found: Probed, out: Path) -> dict[str, Any]:
             {"layer": neuron.layer, "index": neuron.index, "accuracy": float(scores[column])}
             for column, neuron in zip(best, neurons_of(best, width), strict=True)
         ]
+    if found.fitted is not None:
+        summary["fitted"] = dict(found.fitted)
     return summary
 
 
@@ -146,4 +232,17 @@ def _print(summary: dict[str, Any]) -> None:
             f"Best single neuron: {best['accuracy']:.1%} accuracy (layer {best['layer']}, "
             f"number {best['index']}; above 0 means {summary['positive']!r})."
         )
-    print("Next: superneurons fit, with the same options and --activations", summary["activations"])
+    fitted = summary.get("fitted")
+    if fitted is None:
+        out = summary["activations"]
+        print("Next: superneurons fit, with the same options and --activations", out)
+        return
+    print(
+        f"{fitted['neurons']:,} neurons ({fitted['read_out']}); the exit is layer "
+        f"{fitted['exit_layer']} of {fitted['layers']}."
+    )
+    if "selection_score_" in fitted["learnt"]:
+        score = fitted["learnt"]["selection_score_"]
+        print(f"On the held-out part: {score:.1%} balanced accuracy.")
+    out = fitted["classifier"]
+    print(f"Saved to {out}. Next: superneurons eval {out} --data <other labelled pictures>")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from superneurons.activations.capture import Progress
-from superneurons.activations.site import Site
 from superneurons.scale.local_ranks import on_local_ranks
+from superneurons.scale.probe_fit import FitWork, check_fit, fit_on_rank
 from superneurons.scale.probing import Probed, ShardWork, probe_on_rank, probe_set, shards_of
 from superneurons.scale.ranks import Rank, joined_ranks, rank_of_environment
 from superneurons.scale.ray_data import Actors, on_ray
-from superneurons.shortcut.probing import ProbingSet
 from superneurons.task.record import Record
 
 __all__ = ["ProbeEngine", "probe"]
@@ -31,9 +30,14 @@ def probe(
     engine: ProbeEngine = "local",
     ranks: int = 2,
     actors: Actors | None = None,
+    classifier: Path | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Probed:
-    """Capture a probing set into a store that ``fit`` reads; what is there already is kept.
+    """Capture a probing set into a store that ``fit`` reads, or fit on it at once.
+
+    What is in the store already is kept. The classifier is the one that ``fit`` would save with
+    the same parameters, wherever it was made.
 
     Parameters
     ----------
@@ -49,7 +53,11 @@ def probe(
     ranks
         How many, for ``ranks``.
     actors
-        Which, for ``ray``.
+        Which, for ``ray``; one of them fits.
+    classifier
+        Directory for a classifier; without it, nothing is fitted.
+    overwrite
+        Replace the classifier that is there.
     progress
         Told (shards done, shards in all).
 
@@ -59,20 +67,27 @@ def probe(
         As ``fit`` does.
     MismatchError
         When the store holds activations of something else.
+    OutputError
+        When the classifier cannot be written; before anything is captured.
     """
     store = store.absolute()
     probing, site = probe_set(params, [_anywhere(record) for record in records])
-    given = (params, probing, site, store)
     rank = rank_of_environment()
+    given: tuple[Any, ...] = (params, probing, site, store)
+    work: Callable[..., Probed] = probe_on_rank
+    if classifier is not None:
+        work, given = fit_on_rank, (*given, classifier.absolute())
+        if rank is None or rank.rank == 0:
+            check_fit(params, probing, classifier.absolute(), overwrite=overwrite)
     if rank is not None:
         with joined_ranks(rank):
-            return probe_on_rank(rank, *given, progress)
+            return work(rank, *given, progress)
     if engine == "ranks":
-        result: Probed = on_local_ranks(ranks, probe_on_rank, given, progress=progress)
+        result: Probed = on_local_ranks(ranks, work, given, progress=progress)
         return result
     if engine == "ray":
-        return _on_ray(*given, actors or Actors(), progress)
-    return probe_on_rank(Rank(), *given, progress)
+        return _on_ray(given, actors or Actors(), progress)
+    return work(Rank(), *given, progress)
 
 
 def _anywhere(record: Record) -> Record:
@@ -83,18 +98,14 @@ def _anywhere(record: Record) -> Record:
     )
 
 
-def _on_ray(
-    params: Mapping[str, Any],
-    probing: ProbingSet,
-    site: Site,
-    store: Path,
-    actors: Actors,
-    progress: Progress | None,
-) -> Probed:
+def _on_ray(given: tuple[Any, ...], actors: Actors, progress: Progress | None) -> Probed:
+    """Capture by actors; where something is to be fitted, by one of them, which has a model."""
+    params, probing, site, store = given[:4]
     numbers = list(shards_of(params, probing))
     # Each actor looks again whether a shard is there, and of what.
-    for done, _ in enumerate(on_ray(ShardWork, (params, probing, site, store), numbers, actors)):
+    for done, _ in enumerate(on_ray(ShardWork, given[:4], numbers, actors)):
         if progress is not None:
             progress(done + 1, len(numbers))
     layers, width = json.loads((store / "plan.json").read_text())["shapes"][str(site)]
-    return Probed(len(probing.records), str(site), (layers, width), len(numbers))
+    fitted = next(on_ray(FitWork, given, [0], actors), None) if len(given) > 4 else None
+    return Probed(len(probing.records), str(site), (layers, width), len(numbers), fitted=fitted)

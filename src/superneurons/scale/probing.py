@@ -23,14 +23,22 @@ from superneurons.activations.store import (
 from superneurons.scale.counts import SignCounts
 from superneurons.scale.merge import adopt_together, located, merge, part_of
 from superneurons.scale.ranks import Rank, device_of
-from superneurons.shortcut.checks import check_classes, native_or_unrolled, usable_read_out
+from superneurons.shortcut.checks import (
+    check_classes,
+    check_values,
+    native_or_unrolled,
+    usable_read_out,
+)
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.probing import ProbingSet, probing_set
 from superneurons.shortcut.reading import check_seen, depth_read, runs_for, site_of
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
-__all__ = ["Probe", "Probed", "ShardWork", "probe_on_rank", "probe_set", "shards_of"]
+__all__ = [
+    "Probe", "Probed", "ShardWork", "capture_on_rank", "probe_of_rank", "probe_on_rank",
+    "probe_set", "shards_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ class Probed:
         On how many records each neuron fires; nothing where there are more than two answers.
     positive
         The answer that counts as positive.
+    fitted
+        What was fitted on it, as JSON values, if anything.
     """
 
     questions: int
@@ -59,6 +69,7 @@ class Probed:
     shards: int
     counts: SignCounts | None = None
     positive: str | None = None
+    fitted: Mapping[str, Any] | None = None
 
 
 def probe_set(params: Mapping[str, Any], records: Sequence[Record]) -> tuple[ProbingSet, Site]:
@@ -108,12 +119,15 @@ class Probe:
     ----------
     plan : Plan
         What the store will hold: the same that ``fit`` asks for.
+    classifier : SuperNeuronClassifier
+        The one with these parameters, on the open model; not fitted.
     """
 
     plan: Plan
+    classifier: SuperNeuronClassifier
 
     def __init__(self, params: Mapping[str, Any], probing: ProbingSet, site: Site) -> None:
-        known = SuperNeuronClassifier(**params)
+        self.classifier = known = SuperNeuronClassifier(**params)
         vlm = known.at_resolution(known.whole())
         self.vlm: VLM = runs_for(vlm, site, depth_read(vlm, site, known.max_layer))
         self.probing = probing
@@ -138,6 +152,12 @@ class Probe:
             return None
         layers, width = self.plan.shapes[str(self.site)]
         return SignCounts.none(layers * width), self.probing.y == classes[1]
+
+    @property
+    def layers(self) -> NDArray[np.int64]:
+        """The layer of each column of a shard, shape (P,)."""
+        layers, width = self.plan.shapes[str(self.site)]
+        return np.repeat(np.arange(1, layers + 1), width)
 
     def told(self, counts: SignCounts | None) -> Probed:
         """Sum up what was done."""
@@ -180,9 +200,20 @@ def probe_on_rank(
     MismatchError
         When the store holds activations of something else.
     """
+    return capture_on_rank(rank, probe_of_rank(rank, params, probing, site), store, progress)
+
+
+def probe_of_rank(rank: Rank, params: Mapping[str, Any], probing: ProbingSet, site: Site) -> Probe:
+    """Open the model on the device of a rank."""
     if rank.world > 1:
         disable_progress_bar()  # those of several processes would overwrite each other
-    probe = Probe({**params, "device": device_of(rank, params["device"])}, probing, site)
+    return Probe({**params, "device": device_of(rank, params["device"])}, probing, site)
+
+
+def capture_on_rank(
+    rank: Rank, probe: Probe, store: Path, progress: Progress | None = None
+) -> Probed:
+    """Capture one rank's share with a model that is open; see :func:`probe_on_rank`."""
     part = store if rank.world == 1 else part_of(store, rank.rank)
     known = located(store, probe.plan)
     adopt_plan(part, probe.plan)
@@ -193,7 +224,9 @@ def probe_on_rank(
         found = read_shard(known[number], number, probe.plan) if number in known else None
         shard: Captured = next(coming) if found is None else found
         if counts is not None:
-            counts = counts.plus(shard.flat, positive[probe.plan.records_of(number)])
+            of = probe.plan.records_of(number)
+            check_values(shard.flat, probe.layers, probe.probing.records[of])
+            counts = counts.plus(shard.flat, positive[of])
         if progress is not None:
             progress(done, len(mine))
     coming.close()
