@@ -97,7 +97,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, A
         monkeypatch.setattr(opening, "serve", serve)
         settings = EngineSettings(window=0, max_wait=60, **more.pop("settings", {}))
         address = ("127.0.0.1", 0)
-        run(*given[:1], settings, *given[1:], **{"address": address, "say": print} | more)
+        named: dict[str, Any] = {"address": address, "say": print} | more
+        run(given[0], settings, *given[1:], **named)
         return seen
 
     every = sys.getswitchinterval()

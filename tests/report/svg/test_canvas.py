@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 from report.drawn import drawn
 from superneurons.report.svg.canvas import Alt, Box, circle, drawing, line, path, rect, text
 
@@ -39,3 +41,34 @@ def test_words_are_words() -> None:
 def test_a_box_knows_its_size() -> None:
     box = Box(10, 20, 110, 70)
     assert (box.width, box.height) == (100, 50)
+
+
+def test_marks_are_where_they_are_told_to_be() -> None:
+    assert line(1, 2, 3, 4, "axis") == '<line x1="1" y1="2" x2="3" y2="4" class="axis"></line>'
+    bar = ElementTree.fromstring(rect(1, 2, 3, 4, "bar"))
+    assert (bar.tag, bar.attrib) == (
+        "rect", {"x": "1", "y": "2", "width": "3", "height": "4", "class": "bar"},
+    )  # fmt: skip
+    dot = ElementTree.fromstring(circle(5, 6, 2.5, "dot", "n = 5"))
+    assert (dot.tag, dot.attrib) == ("circle", {"cx": "5", "cy": "6", "r": "2.5", "class": "dot"})
+    assert [(child.tag, child.text) for child in dot] == [("title", "n = 5")]
+    assert 'height="0"' in rect(0, 0, 5, -2, "bar")
+
+
+def test_a_drawing_is_shown_at_its_own_size() -> None:
+    root = ElementTree.fromstring(drawing("map", 300, 99.6, Alt("Scores", "None.")))
+    assert (root.tag, root.get("width"), root.get("height")) == ("svg", "300", "100")
+
+
+def test_what_is_said_under_the_pointer_is_words() -> None:
+    hostile = "</title><script>alert(1)</script>"
+    for mark in (rect(0, 0, 1, 1, "a", hostile), circle(0, 0, 1, "a", hostile)):
+        (title,) = ElementTree.fromstring(mark)
+        assert (title.tag, title.text, list(title)) == ("title", hostile, [])
+    words = ElementTree.fromstring(text(0, 0, "short", hint=hostile))
+    assert (words.text, words.findtext("title"), words.get("class")) == ("short", hostile, None)
+
+
+def test_a_class_cannot_leave_its_attribute() -> None:
+    mark = ElementTree.fromstring(path([(0, 0)], 'a" onload="alert(1)'))
+    assert mark.attrib == {"d": "M0.0,0.0", "class": 'a" onload="alert(1)'}

@@ -72,3 +72,47 @@ def test_a_label_without_records_has_no_share_of_right_ones() -> None:
     shown = Confusion(("a", "b"), ((0, 0), (1, 4)), (), (), ())
     texts = drawn(draw_confusion(shown, 448, "c")).texts
     assert [text for text in texts if text.endswith("%")] == ["80.0 %"]
+
+
+def test_of_two_mistakes_the_more_frequent_is_told_with_its_direction() -> None:
+    shown = Confusion(("a", "b", "c"), ((5, 2, 0), (0, 5, 7), (1, 0, 5)), (), (), ())
+    told = confusion_alt(shown).finding
+    assert told == (
+        "15 of 25 answers are right. Most frequent mistake: 7 records with label “b” were "
+        "answered “c”."
+    )
+
+
+def test_right_answers_are_on_the_diagonal_and_nowhere_else() -> None:
+    found = drawn(draw_confusion(many_labels(4), 448, "c"))
+    cells = found.of_class("cell")
+    right = [i for i, cell in enumerate(cells) if "ours" in (cell.get("class") or "").split()]
+    wrong = [i for i, cell in enumerate(cells) if "wrong" in (cell.get("class") or "").split()]
+    assert right == [0, 5, 10, 15]
+    assert sorted(right + wrong) == list(range(16))
+
+
+def test_each_row_says_its_share_of_right_ones_beside_itself() -> None:
+    shown = Confusion(("a", "b", "c"), ((1, 3, 0), (0, 4, 0), (1, 1, 2)), (), (), ())
+    found = drawn(draw_confusion(shown, 448, "c"))
+    shares = [e for e in found.root.iter("text") if (e.text or "").endswith("%")]
+    assert [(e.text or "")[:-2] for e in shares] == ["25.0", "100.0", "50.0"]
+    cells = found.of_class("cell")
+    for row, share in enumerate(shares):
+        top, tall = number(cells[3 * row], "y"), number(cells[3 * row], "height")
+        assert top < number(share, "y") < top + tall
+
+
+def test_cut_labels_are_said_in_full_under_the_pointer() -> None:
+    long = "an answer with a name that no figure has room for"
+    shown = Confusion((long, "b"), ((1, 0), (0, 1)), (), (), ())
+    found = drawn(draw_confusion(shown, 350, "c"))
+    assert long not in found.texts
+    assert found.hints.count(long) == 2, "at its row and at its column"
+
+
+def test_twenty_labels_have_all_their_cells_and_one_more_only_those_with_answers() -> None:
+    for n, cells in ((20, 400), (21, 21)):
+        counts = tuple(tuple(int(i == j) for j in range(n)) for i in range(n))
+        shown = Confusion(tuple(f"l{i}" for i in range(n)), counts, (), (), ())
+        assert len(drawn(draw_confusion(shown, 640, "c")).of_class("cell")) == cells

@@ -122,3 +122,90 @@ def test_names_that_do_not_fit_are_cut_and_said_in_full_under_the_pointer() -> N
     found = drawn(draw_curves([long], Levels(), 640, "curves"))
     assert any(text.endswith("…") for text in found.texts)
     assert long.read_out in found.hints
+
+
+def test_the_first_layer_within_one_point_of_the_best_is_told_and_no_earlier_one() -> None:
+    for second, told in ((0.7901, "up to 2 already"), (0.789, "up to 4.")):
+        curve = replace(_ONE, balanced_accuracy=(0.6, second, 0.8))
+        assert told in curves_alt([curve], Levels()).finding
+    earlier = replace(_ONE, balanced_accuracy=(0.6, 0.8, 0.8))
+    assert "best 80.0\N{NO-BREAK SPACE}% with layers up to 2." in (
+        curves_alt([earlier], Levels()).finding
+    )
+
+
+def test_a_curve_goes_through_its_points_and_its_whiskers_stand_on_them() -> None:
+    found = drawn(draw_curves([_ONE], Levels(0.51, 0.5), 640, "curves"))
+    (path,) = found.of_class("curve", "ours")
+    dots, whiskers = found.of_class("dot"), found.of_class("whisker")
+    ends = [(number(dot, "cx"), number(dot, "cy")) for dot in dots]
+    assert path.get("d") == "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in ends)
+    assert [number(w, "x1") for w in whiskers] == [x for x, _ in ends]
+    for whisker, (_, y) in zip(whiskers, ends, strict=True):
+        assert number(whisker, "y2") < y < number(whisker, "y1")
+
+
+def test_levels_are_drawn_where_their_values_are() -> None:
+    found = drawn(draw_curves([_ONE], Levels(base=0.6, chance=0.5), 640, "curves"))
+    (base,), (chance,) = found.of_class("level", "base"), found.of_class("level", "chance")
+    dots = found.of_class("dot")
+    assert number(base, "y1") == number(base, "y2") == pytest.approx(number(dots[0], "cy"))
+    assert number(chance, "y1") > number(base, "y1")
+
+
+def test_names_stand_at_the_ends_of_their_curves_in_their_looks() -> None:
+    shown = curves(3)
+    found = drawn(draw_curves(shown, Levels(), 640, "curves"))
+    for curve, look in zip(shown, ("ours", "second", "third"), strict=True):
+        (name,) = [e for e in found.of_class("note", look) if e.text == curve.read_out]
+        own = found.of_class("dot", look)
+        assert len(own) == len(curve.layers)
+        assert number(name, "x") > max(number(e, "cx") for e in own)
+    assert found.of_class("dot")[-1] in found.of_class("dot", "ours"), "ours is drawn above"
+
+
+def test_curves_beside_each_other_are_moved_apart_by_five_pixels() -> None:
+    shown = curves(3)
+    found = drawn(draw_curves(shown, Levels(), 640, "curves"))
+    first = [number(found.of_class("dot", look)[0], "cx") for look in ("ours", "second", "third")]
+    assert [b - a for a, b in pairwise(first)] == pytest.approx([5, 5], abs=0.11)
+    alone = drawn(draw_curves(shown[:1], Levels(), 640, "curves"))
+    assert number(alone.of_class("dot")[0], "cx") == pytest.approx(first[1], abs=0.11)
+
+
+def test_a_band_holds_the_intervals_of_its_own_curve() -> None:
+    shown = curves(4)
+    found = drawn(draw_curves(shown, Levels(), 640, "curves"))
+    bands, lines = found.of_class("band"), found.of_class("curve", "ours")
+
+    def corners(path: str | None) -> list[tuple[float, float]]:
+        pairs = (path or "").strip("MZ").split("L")
+        return [(float(x), float(y)) for x, y in (pair.split(",") for pair in pairs)]
+
+    for band, path, curve in zip(bands, lines, shown, strict=True):
+        round_, along = corners(band.get("d")), corners(path.get("d"))
+        n = len(curve.layers)
+        highs, lows = round_[:n], round_[n:][::-1]
+        assert (band.get("d") or "").endswith("Z")
+        for (x, y), (x1, high), (x2, low) in zip(along, highs, lows, strict=True):
+            assert x == x1 == x2
+            assert high < y < low
+
+
+@pytest.mark.parametrize(("n", "columns"), [(4, 2), (5, 3)])
+def test_four_panels_stand_two_by_two_and_five_three_by_three(n: int, columns: int) -> None:
+    found = drawn(draw_curves(curves(n), Levels(), 640, "curves"))
+    starts = {(band.get("d") or "").strip("M").split(",")[0] for band in found.of_class("band")}
+    assert len(starts) == columns
+
+
+@pytest.mark.parametrize(("last", "logarithmic"), [(7, False), (8, True)])
+def test_sparse_layers_are_spaced_by_ratios_from_eight_on(last: int, logarithmic: bool) -> None:
+    curve = Curve("a", (1, 2, last), (0.6, 0.7, 0.8), (), 90, held_out=True)
+    texts = drawn(draw_curves([curve], Levels(), 640, "curves")).texts
+    assert ("exit layer (logarithmic)" in texts) == logarithmic
+
+
+def test_layer_0_is_never_on_a_scale_of_ratios() -> None:
+    curve = Curve("vision", (0, 4, 30), (0.6, 0.7, 0.8), (), 90, held_out=True)
+    assert "exit layer" in drawn(draw_curves([curve], Levels(), 640, "curves")).texts

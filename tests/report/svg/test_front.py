@@ -105,3 +105,48 @@ def test_of_many_points_the_front_is_named_by_its_exit_layers() -> None:
 def test_a_point_says_where_it_exits() -> None:
     hints = drawn(draw_front(tradeoffs(), 640, "front")).hints
     assert any(hint.startswith(OURS) and hint.endswith("exit layer 4") for hint in hints)
+
+
+def test_a_point_is_where_its_values_are_between_its_ends() -> None:
+    points = [
+        Tradeoff("slow", 0.8, (0.7, 0.9), 100.0, (50.0, 200.0), 4, chosen=True),
+        Tradeoff("fast", 0.6, (0.55, 0.7), 10.0, (9.0, 12.0), None),
+    ]
+    found = drawn(draw_front(points, 640, "front"))
+    (dot,) = found.of_class("dot", "chosen")
+    upright, flat = found.of_class("whisker", "chosen")
+    x, y = number(dot, "cx"), number(dot, "cy")
+    assert number(upright, "x1") == number(upright, "x2") == x
+    assert number(upright, "y2") < y < number(upright, "y1")
+    assert number(flat, "y1") == number(flat, "y2") == y
+    assert x - number(flat, "x1") == pytest.approx(number(flat, "x2") - x, abs=0.15), "ratios"
+    assert any(hint.endswith(", exit layer 4") for hint in found.hints)
+    assert "fast, 60.0 % (55.0 to 70.0), 10.0 ms" in found.hints
+
+
+def test_stairs_go_up_at_the_points_of_the_front_only() -> None:
+    points = [
+        Tradeoff(name, value, (value, value), ms, (ms, ms), 1)
+        for name, value, ms in (("a", 0.6, 10.0), ("beaten", 0.55, 20.0), ("b", 0.8, 100.0))
+    ]
+    found = drawn(draw_front(points, 640, "front"))
+    (stairs,) = found.of_class("stairs")
+    corners = [tuple(map(float, c.split(","))) for c in (stairs.get("d") or "")[1:].split("L")]
+    at = {
+        "".join(dot.itertext()).split(",")[0]: (number(dot, "cx"), number(dot, "cy"))
+        for dot in found.of_class("dot")
+    }
+    (ax, ay), (bx, by) = at["a"], at["b"]
+    inner = [(ax, ay), (bx, ay), (bx, by)]
+    assert [pytest.approx(corner, abs=0.11) for corner in inner] == corners[1:-1]
+    assert corners[0][0] == pytest.approx(ax, abs=0.11)
+    assert corners[-1][1] == pytest.approx(by, abs=0.11)
+    assert len(found.of_class("dot", "off")) == 1
+    assert len(found.of_class("dot", "on")) == 2
+
+
+def test_equally_good_and_equally_fast_is_one_on_the_front() -> None:
+    point = Tradeoff("x", 0.7, (0.6, 0.8), 5.0, (5.0, 5.0), 1)
+    better = replace(point, name="y", balanced_accuracy=0.71)
+    assert [p.name for p in front_of([point, replace(point, name="same")])] == ["x"]
+    assert [p.name for p in front_of([point, better])] == ["y"]

@@ -50,3 +50,42 @@ def test_in_a_table_it_is_an_ornament_of_words_that_stand_beside() -> None:
     assert root.get("aria-hidden") == "true"
     assert root.get("role") is None
     check_inside(root)
+
+
+def test_a_whisker_reaches_from_end_to_end_on_the_scale_of_the_table() -> None:
+    ends = (0.4, 1.0)
+    root = ElementTree.fromstring(draw_strip(_MARKS[0], ends, 104))
+    rule, whisker = root.findall("line")
+    (dot,) = root.findall("circle")
+    assert (number(rule, "x1"), number(rule, "x2")) == (4, 100)
+    at = {value: 4 + 96 * (value - 0.4) / 0.6 for value in (0.918, 0.943, 0.968)}
+    assert number(whisker, "x1") == pytest.approx(at[0.918], abs=0.06)
+    assert number(whisker, "x2") == pytest.approx(at[0.968], abs=0.06)
+    assert number(dot, "cx") == pytest.approx(at[0.943], abs=0.06)
+    assert {number(rule, "y1"), number(whisker, "y1"), number(dot, "cy")} == {9}
+    assert (dot.get("class"), whisker.get("class")) == ("dot ours", "whisker thick ours")
+    assert (dot.findtext("title") or "").startswith("Super Neurons, improved: 94.3")
+
+
+def test_without_an_interval_no_whisker_is_drawn_in_a_table() -> None:
+    root = ElementTree.fromstring(draw_strip(_MARKS[2], (0.4, 1.0)))
+    assert len(root.findall("line")) == len(root.findall("circle")) == 1
+
+
+def test_names_and_values_stand_in_the_row_of_their_mark() -> None:
+    found = drawn(draw_beside(_MARKS, 448, "b"))
+    rows = [number(dot, "cy") + 4 for dot in found.of_class("dot")]
+    for mark, row in zip(_MARKS, rows, strict=True):
+        said = [e for e in found.of_class("note", mark.look) if number(e, "y") == row]
+        assert [(e.text or "").replace("\N{NO-BREAK SPACE}", " ") for e in said] == [
+            mark.name, f"{100 * mark.value:.1f} %",
+        ]  # fmt: skip
+    assert [e.text for e in found.of_class("strong")][:1] == [_MARKS[0].name]
+    assert {"".join(e.get("class", "")) for e in found.of_class("strong")} == {
+        "note ours strong", "note end ours strong",
+    }  # fmt: skip
+
+
+def test_the_scale_holds_values_that_have_no_interval() -> None:
+    low, high = shared_ends([Mark("a", 0.31, None, "rest"), Mark("b", 0.5, (0.45, 0.72), "ours")])
+    assert (low, high) == (0.3, 0.8)
