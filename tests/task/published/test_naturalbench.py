@@ -58,3 +58,46 @@ def test_a_folder_without_tables_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     with pytest.raises(DataError, match="There are no Parquet files"):
         load_published("naturalbench", tmp_path)
+
+
+def test_pictures_and_answers_are_not_swapped(tmp_path: Path) -> None:
+    """Every one of the four answers is another cell; three are "no"."""
+    rest = {"Image_0_Question_1": "No", "Image_1_Question_0": "No", "Image_1_Question_1": "No"}
+    for image in range(2):
+        for question in range(2):
+            changed = {"Image_0_Question_0": "No", **rest}
+            changed[f"Image_{image}_Question_{question}"] = " YES "
+            records = load_published("naturalbench", naturalbench(tmp_path, **changed))
+            (yes,) = (r for r in records if r.label == "yes")
+            assert yes.id == f"naturalbench/17:q{question}_i{image}"
+            assert yes.question.startswith("Is the dog " + ("asleep", "awake")[question])
+            red = open_image(yes.images[0]).getpixel((0, 0)) == (255, 0, 0)
+            assert red == (image == 0)
+
+
+def test_all_faults_of_a_row_are_said_at_once(tmp_path: Path) -> None:
+    naturalbench(tmp_path, Image_1=None, Question_0=None, Image_1_Question_1="maybe")
+    with pytest.raises(DataError) as caught:
+        load_published("naturalbench", tmp_path)
+    said = " ".join(p.what for p in caught.value.problems)
+    assert len(caught.value.problems) == 3
+    assert all(name in said for name in ("'Image_1'", "'Question_0'", "'Image_1_Question_1'"))
+
+
+@pytest.mark.parametrize(("index", "group"), [
+    (0, "naturalbench/0"), (None, "naturalbench/train-00000-of-00001.parquet:1")
+])  # fmt: skip
+def test_a_row_without_a_number_is_a_group_by_its_place(
+    tmp_path: Path, index: int | None, group: str
+) -> None:
+    records = load_published("naturalbench", naturalbench(tmp_path, Index=index))
+    assert {r.group for r in records} == {group}
+
+
+def test_tables_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    naturalbench(tmp_path, Index=2)
+    first = tmp_path / "data/train-00000-of-00001.parquet"
+    first.rename(tmp_path / "data/train-00001-of-00002.parquet")
+    naturalbench(tmp_path, Index=1)
+    records = load_published("naturalbench", tmp_path)
+    assert list(dict.fromkeys(r.group for r in records)) == ["naturalbench/1", "naturalbench/2"]

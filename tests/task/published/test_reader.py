@@ -66,6 +66,40 @@ def test_a_missing_picture_is_kept_once_with_how_often_it_is_asked_for(tmp_path:
     ]
     assert reader.missing == {"p/b.png": 2, "p/c.png": 1}
     assert Reader(tmp_path, look=False).picture("p/b.png") == tmp_path / "p/b.png"
+    assert reader.picture("p/b.png", 5) is None
+    assert reader.picture("p/a.png", 5) == there
+    assert reader.missing == {"p/b.png": 7, "p/c.png": 1}
+
+
+def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "p.png").mkdir()
+    assert Reader(tmp_path).picture("p.png") is None
+
+
+def test_a_place_of_its_own_goes_before_others_in_their_order(tmp_path: Path) -> None:
+    needed = Needed("q.json", "questions", "https://x.org", also=("b/q.json", "c/q.json"))
+    for place in ("c/q.json", "b/q.json", "q.json"):
+        files.document(tmp_path / place, {})
+        assert Reader(tmp_path).place(needed) == place
+
+
+def test_a_document_that_is_cut_off_is_said_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "q.json").write_text('[{"a": 1},\n{"a":')
+    with pytest.raises(DataError, match=r"Not valid JSON: (.|\n)*q\.json:2(.|\n)*again"):
+        Reader(tmp_path).document("q.json")
+    (tmp_path / "q.json").write_text("[1, 2]")
+    assert Reader(tmp_path).document("q.json") == [1, 2]
+
+
+def test_several_lists_come_with_their_names(tmp_path: Path) -> None:
+    files.document(tmp_path / "q.json", {"b": [1], "a": [2, 3], "c": [4]})
+    found = Reader(tmp_path).lists("q.json", ("a", "b"))
+    assert list(found) == [("b", 1), ("a", 2), ("a", 3)]
+
+
+def test_a_row_keeps_what_it_holds(tmp_path: Path) -> None:
+    (row,) = Reader(tmp_path).rows("q.json", [{"a": 1, "b": None}])
+    assert dict(row.values) == {"a": 1, "b": None}
 
 
 def test_items_come_one_by_one(tmp_path: Path) -> None:

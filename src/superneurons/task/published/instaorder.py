@@ -68,7 +68,7 @@ def _load(
             if shown is None or not asked:
                 continue
             file_name, *size = instances.images[shown[0].image]
-            picture = reader.picture(base + file_name)
+            picture = reader.picture(base + file_name, len(asked))
             if picture is None:
                 continue
             names = [

@@ -39,7 +39,7 @@ class Loaded:
     bad
         Rows that cannot be read, as ``file:row``.
     missing
-        Pictures that are not there, with how often each is asked for.
+        Pictures that are not there, with how many records each would have had.
     """
 
     records: tuple[Record, ...]

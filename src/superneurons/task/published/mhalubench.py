@@ -37,7 +37,7 @@ def _records(reader: Reader, row: Row) -> list[Record]:
     image = reader.text(row, "image_path")
     if claims is None or image is None:
         return []
-    picture = _picture(reader, image)
+    picture = _picture(reader, image, len(claims))
     if picture is None:
         return []
     group = f"mhalubench/{PurePosixPath(image).name}"
@@ -84,11 +84,11 @@ def _known() -> str:
     return " or ".join(map(repr, _LABELS))
 
 
-def _picture(reader: Reader, given: str) -> Path | None:
+def _picture(reader: Reader, given: str, records: int) -> Path | None:
     name = PurePosixPath(given).name
     places = (f"{_FOLDER.path}{name}", f"{_DRAWN}{name}", given.lstrip("/"))
     there = (place for place in places if os.path.isfile(reader.directory / place))  # noqa: PTH113
-    return reader.picture(next(there, places[0]))
+    return reader.picture(next(there, places[0]), records)
 
 
 TASKS: tuple[Published, ...] = (

@@ -66,7 +66,7 @@ def _train(reader: Reader) -> list[Record]:
         asked = [(str(n), "yes") for n in rng.choice(shown, _PER_PICTURE, replace=False)]
         asked += [(str(n), "no") for n in rng.choice(others, _PER_PICTURE, replace=False)]
         file_name = instances.images[image][0]
-        path = reader.picture(base + file_name)
+        path = reader.picture(base + file_name, len(asked))
         if path is not None:
             records += [
                 Record(

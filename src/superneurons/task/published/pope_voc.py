@@ -50,7 +50,7 @@ def _load(lists: dict[str, Needed], folder: Needed) -> Callable[[Reader], list[R
         rng = np.random.default_rng(_SEED)
         for picture, signs in sorted(shown.items()):
             asked = _drawn(signs, rng)
-            path = reader.picture(f"{base}{picture}.jpg") if asked else None
+            path = reader.picture(f"{base}{picture}.jpg", len(asked)) if asked else None
             if path is not None:
                 records += [
                     Record(

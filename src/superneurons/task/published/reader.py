@@ -36,7 +36,8 @@ class Reader:
     problems
         What is wrong with rows so far, as ``file:row``.
     missing
-        Pictures that are not there, each once, relative to the directory.
+        Pictures that are not there, each once, relative to the directory; with how many records
+        are left without.
     """
 
     def __init__(self, directory: Path, *, skip_bad: bool = False, look: bool = True) -> None:
@@ -108,8 +109,8 @@ class Reader:
         self.bad(row.where, f"{name!r} {found}")
         return None
 
-    def picture(self, path: str) -> Path | None:
-        """Return a picture's path, or note that it is missing and return nothing."""
+    def picture(self, path: str, records: int = 1) -> Path | None:
+        """Return a picture's path; or note that these many records lack it, and return nothing."""
         if path not in self._known:
             # os.path.isfile never raises, whatever the name
             self._known[path] = not self.look or os.path.isfile(  # noqa: PTH113
@@ -117,7 +118,7 @@ class Reader:
             )
         if self._known[path]:
             return self.directory / path
-        self.missing[path] = self.missing.get(path, 0) + 1
+        self.missing[path] = self.missing.get(path, 0) + records
         return None
 
     def rows(self, path: str, items: Any) -> Iterator[Row]:

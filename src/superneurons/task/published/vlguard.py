@@ -44,7 +44,7 @@ def _load(file: Needed, folder: Needed) -> Callable[[Reader], list[Record]]:
             image, asked = reader.text(row, "image"), list(_asked(reader, row))
             if image is None or not asked:
                 continue
-            picture = reader.picture(base + image)
+            picture = reader.picture(base + image, len(asked))
             if picture is not None:
                 records += [
                     Record(
