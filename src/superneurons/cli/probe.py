@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["probe"]
 
 _BEST = 5
+_NOT_IN_FIT = ("max_margin", "margin_step", "selection_size")
 
 _Store: TypeAlias = Annotated[
     Path, typer.Option("--out", "-o", help="Directory for the activations.")
@@ -26,7 +27,7 @@ _ReadOut: TypeAlias = Annotated[
     str,
     typer.Option(
         help="The read-out that will be fitted, here with --classifier or later: it decides what "
-        "is asked. paper is fitted by all processes."
+        "is asked. paper is fitted by all ranks together, others by the first."
     ),
 ]
 _Classifier: TypeAlias = Annotated[
@@ -52,22 +53,24 @@ _Aggregation: TypeAlias = Annotated[
 _MaxMargin: TypeAlias = Annotated[
     float | None,
     typer.Option(
-        help="With --read-out paper: how far below the best score a neuron's may lie, at most; "
-        "0.03 if not said. How far is chosen on held-out records.",
+        help="With --read-out paper and --classifier: how far below the best score a neuron's may "
+        "lie, at most; 0.03 if not said. How far is chosen on held-out records.",
         show_default=False,
     ),
 ]
 _MarginStep: TypeAlias = Annotated[
     float | None,
     typer.Option(
-        help="With --read-out paper: in which steps that is tried; 0.001 if not said.",
+        help="With --read-out paper and --classifier: in which steps that is tried; 0.001 if not "
+        "said.",
         show_default=False,
     ),
 ]
 _SelectionSize: TypeAlias = Annotated[
     float | None,
     typer.Option(
-        help="With --read-out paper: share of the records held out for it; 0.25 if not said.",
+        help="With --read-out paper and --classifier: share of the records held out for it; 0.25 "
+        "if not said.",
         show_default=False,
     ),
 ]
@@ -144,12 +147,13 @@ def probe(
         "metric": metric, "aggregation": aggregation, "max_margin": max_margin,
         "margin_step": margin_step, "selection_size": selection_size,
     }  # fmt: skip
+    given = _of_paper(read_out, of_paper, fits=classifier is not None)
     params: dict[str, Any] = {
-        "model": model, "read_out": read_out, "read_out_params": _of_paper(read_out, of_paper),
-        "multiclass": multiclass, "site": site, "position": position, "resolution": resolution,
-        "max_layer": max_layer, "prompt_order": prompt_order, "prompt_template": prompt_template,
-        "balanced": balanced, "batch_size": batch_size, "random_state": seed, "dtype": dtype,
-        "device": device, "revision": revision, "trust_remote_code": trust_remote_code,
+        "model": model, "read_out": read_out, "read_out_params": given, "multiclass": multiclass,
+        "site": site, "position": position, "resolution": resolution, "max_layer": max_layer,
+        "prompt_order": prompt_order, "prompt_template": prompt_template, "balanced": balanced,
+        "batch_size": batch_size, "random_state": seed, "dtype": dtype, "device": device,
+        "revision": revision, "trust_remote_code": trust_remote_code,
     }  # fmt: skip
     _run(
         params, data, question, out.expanduser(), as_json=as_json, engine=engine, ranks=ranks,
@@ -158,18 +162,26 @@ def probe(
     )  # fmt: skip
 
 
-def _of_paper(read_out: str, given: dict[str, Any]) -> dict[str, Any]:
+def _of_paper(read_out: str, given: dict[str, Any], *, fits: bool) -> dict[str, Any]:
     """Return the parameters that were given, which only the paper's rule has."""
     found = {name: value for name, value in given.items() if value is not None}
-    if found and read_out != "paper":
-        raise DataError(
-            f"Options of the paper's rule were given for the read-out {read_out!r}.",
-            problems=[
-                Problem(f"--{name.replace('_', '-')}", str(value)) for name, value in found.items()
-            ],
-            mend="Add --read-out paper, or leave them out.",
-        )
+    _refuse(
+        found if read_out != "paper" else {},
+        f"Options of the paper's rule were given for the read-out {read_out!r}.",
+        "Add --read-out paper, or leave them out.",
+    )
+    _refuse(
+        {} if fits else {name: found[name] for name in _NOT_IN_FIT if name in found},
+        "These options are for fitting here; what is captured doesn't depend on them.",
+        "Add --classifier DIR, or leave them out.",
+    )
     return found
+
+
+def _refuse(options: dict[str, Any], what: str, mend: str) -> None:
+    if options:
+        problems = [Problem(f"--{k.replace('_', '-')}", str(v)) for k, v in options.items()]
+        raise DataError(what, problems=problems, mend=mend)
 
 
 def _run(
