@@ -6,8 +6,10 @@ import ast
 from typing import Any
 
 import pytest
+import yaml
 
 from superneurons.export.hf_card import hf_card, loader
+from superneurons.export.markdown import as_code, as_words
 
 TOLD: dict[str, Any] = {
     "base_model": {"name": "some/model", "layers": 30, "dtype": "bfloat16"},
@@ -92,3 +94,22 @@ def test_another_prompt_than_the_chat_template_is_said(prompt: dict[str, Any], s
 
 def test_several_questions_are_said() -> None:
     assert "put yours in the place of" in hf_card({**TOLD, "question": None}, "p")
+
+
+@pytest.mark.parametrize(
+    "odd", ["a\n---\nlicense: mit", "*b* | <b>", "``x`", "é: [1, 2] # c", "\\ {new} [a](b)"]
+)
+def test_nothing_that_it_is_given_breaks_the_card(odd: str) -> None:
+    told = {
+        "question": odd, "labels": [odd, "no"], "base_model": {**TOLD["base_model"], "name": odd},
+    }  # fmt: skip
+    card = hf_card({**TOLD, **told}, "p")
+    _, head, body = card.split("---\n", 2)
+    found = yaml.safe_load(head)
+    assert (found["base_model"], found["license"]) == (odd, "other")
+    assert f"Answers {as_code(odd)} or `no` to one question" in body
+    assert f"# {as_words(odd)}, " in body
+    assert f"*{as_words(odd)}*" in body
+    prose = "".join(body.split("```")[::2])
+    assert "\n---\n" not in prose
+    assert " <b>" not in prose.replace(as_code(odd), "")

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image, ImageOps
 
+from superneurons.export.markdown import as_code, as_words
 from superneurons.export.onnx_card import onnx_card, runner
 from superneurons.export.pictures import prepare
 
@@ -77,3 +79,22 @@ def test_it_says_what_was_not_compared() -> None:
 )
 def test_it_says_how_many_pictures(any_batch: bool, said: str) -> None:
     assert said in onnx_card({**TOLD, "graph": {**TOLD["graph"], "any_batch": any_batch}})
+
+
+@pytest.mark.parametrize(
+    "odd", ["a\n---\nlicense: mit", "*b* | <b>", "``x`", "é: [1, 2] # c", "\\ {new} [a](b)"]
+)
+def test_nothing_that_it_is_given_breaks_the_card(odd: str) -> None:
+    told = {
+        "question": odd, "labels": [odd, "no"], "base_model": {**TOLD["base_model"], "name": odd},
+    }  # fmt: skip
+    card = onnx_card({**TOLD, **told})
+    _, head, body = card.split("---\n", 2)
+    found = yaml.safe_load(head)
+    assert (found["base_model"], found["license"]) == (odd, "other")
+    assert f"Answers {as_code(odd)} or `no` to one question" in body
+    assert f"# {as_words(odd)}, " in body
+    assert f"*{as_words(odd)}*" in body
+    prose = "".join(body.split("```")[::2])
+    assert "\n---\n" not in prose
+    assert " <b>" not in prose.replace(as_code(odd), "")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+from superneurons.export.markdown import as_code, as_words
 
 __all__ = ["hf_card", "loader"]
 
@@ -89,15 +92,15 @@ def hf_card(told: Mapping[str, Any], prompt: str) -> str:
     """
     base, licence = told["base_model"], told["licence"]
     return f"""---
-base_model: {base["name"]}
+base_model: {json.dumps(base["name"], ensure_ascii=False)}
 {f"license: {licence}" if licence else "license: other"}
 pipeline_tag: image-text-to-text
 tags: [super-neurons, visual-question-answering, image-classification]
 ---
 
-# {base["name"]}, cut to {told["exit_layer"]} of {base["layers"]} layers, with a head
+# {as_words(base["name"])}, cut to {told["exit_layer"]} of {base["layers"]} layers, with a head
 
-Answers {" or ".join(f"`{label}`" for label in told["labels"])} to one question about a picture: \
+Answers {" or ".join(map(as_code, told["labels"]))} to one question about a picture: \
 {_question(told)}
 
 {_head(told)}
@@ -143,7 +146,7 @@ Licence of the base model: {licence or "not named by its files; look it up"}.
 def _question(told: Mapping[str, Any]) -> str:
     if told["question"] is None:
         return "questions of one kind; put yours in the place of `{question}`."
-    return f"*{told['question']}*"
+    return f"*{as_words(told['question'])}*"
 
 
 def _head(told: Mapping[str, Any]) -> str:
@@ -185,7 +188,7 @@ def _template(told: Mapping[str, Any]) -> str:
         return " The question comes before the picture here."
     return (
         " It was fitted with a prompt of its own, not with the chat template: pass one that makes "
-        f"`{told['prompt']['frame']!r}` (`--chat-template`)."
+        f"{as_code(repr(told['prompt']['frame']))} (`--chat-template`)."
     )
 
 

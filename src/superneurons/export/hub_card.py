@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from superneurons.export.markdown import as_words
 from superneurons.report.run import Run
 from superneurons.shortcut.card import card, cascade_card
 
@@ -100,7 +101,7 @@ def _own_row(run: Run | None) -> Mapping[str, Any] | None:
 def _use(config: Mapping[str, Any]) -> str:
     asked = "one kind of question, whose words change with the record"
     if config["question"] is not None:
-        asked = f"one question: *{_plain(config['question'])}*"
+        asked = f"one question: *{as_words(config['question'])}*"
     return (
         f"## Intended use\n\nAnswers {asked}, about pictures like those of its probing set, where "
         "a wrong answer can be borne or is looked at again. It answers nothing else, and takes any "
@@ -120,7 +121,7 @@ def _answers(config: Mapping[str, Any], run: Run | None) -> str:
             zip(run.confusion.labels, run.confusion.counts, strict=True)
         ):
             share = f"{100 * row[number] / sum(row):.1f} %" if sum(row) else "–"
-            lines.append(f"| {_plain(label)} | {sum(row)} | {share} |")
+            lines.append(f"| {as_words(label)} | {sum(row)} | {share} |")
     return "\n".join(lines)
 
 
@@ -133,7 +134,7 @@ def _measured(run: Run | None) -> Iterator[str]:
         return
     setting = run.comparison["setting"]
     yield (
-        f"## Measured\n\nOn {setting['test_records']} records of {_plain(run.title)} that it was "
+        f"## Measured\n\nOn {setting['test_records']} records of {as_words(run.title)} that it was "
         "not fitted on; in brackets intervals at 95 %.\n\n"
         + "\n".join(_table(run.comparison["rows"]))
     )
@@ -157,7 +158,7 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
         ms = "–" if row["ms"] is None else f"{row['ms']['median']:.3g}"
         depth = "–" if row["exit_layer"] is None else str(row["exit_layer"])
         yield (
-            f"| {_plain(row['name'])} | {_share(scores, 'accuracy')} | "
+            f"| {as_words(row['name'])} | {_share(scores, 'accuracy')} | "
             f"{_share(scores, 'balanced_accuracy')} | {100 * scores['f1']:.1f} | {depth} | {ms} |"
         )
 
@@ -193,11 +194,3 @@ def _limits(config: Mapping[str, Any]) -> str:
         "uses them.\n"
         "- The base model's licence, and what it learnt of people and places, come with it."
     )
-
-
-def _plain(text: str) -> str:
-    """Text that stands in one line of Markdown as it is."""
-    line = " ".join(str(text).split())
-    for mark in "\\`*_|<>[]":
-        line = line.replace(mark, f"\\{mark}")
-    return line

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from superneurons.export.markdown import as_code, as_words
 from superneurons.export.pictures import prepare
 
 __all__ = ["onnx_card", "runner"]
@@ -69,15 +71,15 @@ def onnx_card(told: Mapping[str, Any]) -> str:
     batch = "any number of pictures at once" if graph["any_batch"] else "one picture at a time"
     takes = "Image.open('picture.jpg')" if graph["prepare"] else "pixel_values"
     return f"""---
-base_model: {base["name"]}
+base_model: {json.dumps(base["name"], ensure_ascii=False)}
 {f"license: {licence}" if licence else "license: other"}
 tags: [super-neurons, visual-question-answering, image-classification, onnx]
 ---
 
-# {base["name"]}, {told["exit_layer"]} of {base["layers"]} layers, as one graph
+# {as_words(base["name"])}, {told["exit_layer"]} of {base["layers"]} layers, as one graph
 
-Answers {" or ".join(f"`{label}`" for label in told["labels"])} to one question about a picture: \
-*{told["question"]}* Vision tower, projector, layers and votes of \
+Answers {" or ".join(map(as_code, told["labels"]))} to one question about a picture: \
+*{as_words(told["question"])}* Vision tower, projector, layers and votes of \
 {told["read_out"]["neurons"]} neurons ({told["read_out"]["name"]}) are in `{graph["file"]}` \
 (ONNX, opset {graph["opset"]}); the prompt is part of it, so that pixels are the only input.
 
@@ -85,7 +87,7 @@ Answers {" or ".join(f"`{label}`" for label in told["labels"])} to one question 
 |---|---|
 | input | `pixel_values`, float32, {_shape(graph)}: {batch} |
 | outputs | `scores` and `probabilities`, float32, (batch, {len(told["labels"])}), in the order \
-{", ".join(f"`{label}`" for label in told["labels"])} |
+{", ".join(map(as_code, told["labels"]))} |
 | size | {graph["bytes"] / 1e6:.1f} MB |
 
 ```python
