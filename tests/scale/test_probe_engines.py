@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import json
+import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from pictures import bright_records
+from superneurons.errors import ModelError, SuperNeuronsError
+from superneurons.scale import probe_engines
 from superneurons.scale.probe_engines import probe
+from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 
 
@@ -22,6 +29,63 @@ def records(tmp_path: Path) -> list[Record]:
 
 def params(llava_path: Path) -> dict[str, Any]:
     return {"model": str(llava_path), "batch_size": 2, "device": "cpu", "max_layer": 1}
+
+
+def same(one: Path, other: Path) -> None:
+    for name in ("config.json", "classifier.safetensors", "README.md"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def test_every_engine_saves_what_fit_saves(
+    llava_path: Path, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = params(llava_path) | {"read_out": "paper", "read_out_params": {}}
+    alone = probe(given, records, Path("alone"), classifier=Path("one"))
+    told: list[tuple[int, int]] = []
+    two = probe(
+        given, records, Path("ranks"), engine="ranks", classifier=Path("two"),
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert told[-1] == (2, 2)
+    with patch.object(probe_engines, "on_ray", sent_and_done):
+        three = probe(given, records, Path("ray"), engine="ray", classifier=Path("three"))
+        nothing = probe(given, records, Path("ray"), engine="ray")
+    assert nothing.fitted is None
+    SuperNeuronClassifier(**given).fit(records).save_pretrained("by_fit")
+    for name, found in (("one", alone), ("two", two), ("three", three)):
+        same(tmp_path / name, tmp_path / "by_fit")
+        assert found.fitted is not None
+        assert found.fitted["classifier"] == str(tmp_path / name)
+        assert found.fitted | {"classifier": ""} == alone.fitted | {"classifier": ""}  # type: ignore[operator]
+    for shard in Path("alone").glob("shard-*"):
+        (copy,) = Path("ranks").glob(f"part-*/{shard.name}")
+        assert copy.read_bytes() == (Path("ray") / shard.name).read_bytes() == shard.read_bytes()
+    assert {path.name for path in Path("ranks").glob("part-*")} == {"part-00000", "part-00001"}
+
+
+def sent_and_done(worker: Any, given: Any, items: Any, _: Any) -> Iterator[Any]:
+    """What Ray does with work, without the cluster, on which it is tested by itself."""
+    made = worker(*pickle.loads(pickle.dumps(given)))
+    for item in items:
+        yield json.loads(json.dumps(made(item)))
+
+
+def test_what_cannot_be_saved_is_refused_before_a_model_is_opened(
+    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = params(tmp_path / "nowhere") | {"read_out": "paper"}
+    Path("taken").mkdir()
+    for out, more, said in (
+        ("taken", {}, "exists already"),
+        ("clf", {"read_out_params": {"max_margin": 7}}, "max_margin"),
+    ):
+        with pytest.raises(SuperNeuronsError, match=said):
+            probe(given | more, records, Path("store"), classifier=Path(out))
+    with pytest.raises(ModelError, match="nowhere"):
+        probe(given, records, Path("store"), classifier=Path("taken"), overwrite=True)
+    assert not Path("store").exists()
 
 
 def test_a_rank_of_one_by_environment_is_this_process(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -8,11 +9,12 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from fresh import fresh_processes
 from pictures import bright_records, shades
+from scale.threads import on_threads
 from superneurons.activations.capture import capture
 from superneurons.errors import DataError, MismatchError
 from superneurons.probes.scores import neuron_scores
-from superneurons.scale.local_ranks import on_local_ranks
 from superneurons.scale.probing import Probe, ShardWork, probe_on_rank, probe_set
 from superneurons.scale.ranks import Rank
 from superneurons.shortcut.classifier import SuperNeuronClassifier
@@ -31,7 +33,8 @@ def test_two_ranks_capture_and_count_what_one_process_does(
     given = params(llava_path)
     probing, site = probe_set(given, RECORDS)
     store = tmp_path / "store"
-    found = on_local_ranks(2, probe_on_rank, (given, probing, site, store))
+    found, second = on_threads(2, lambda rank: probe_on_rank(rank, given, probing, site, store))
+    assert np.array_equal(found.counts.as_array(), second.counts.as_array())
     alone = probe_on_rank(Rank(), given, probing, site, tmp_path / "alone")
     assert (found.questions, found.shape, found.shards) == (40, (3, llava.hidden_size), 3)
     for metric in ("accuracy", "f1"):
