@@ -141,3 +141,88 @@ def test_all_that_is_wrong_with_settings_is_said_at_once() -> None:
 def test_looks_are_ranked_by_accuracy_and_then_by_certainty() -> None:
     sure, unsure = Look(1e-3, 5, 0.8, 0.1), Look(1e-3, 2, 0.8, 0.6)
     assert max(Look(1e-3, 9, 0.7, 0.0), unsure, sure, key=lambda look: look.rank) is sure
+
+
+def run_of(vlm: VLM, n: int, **settings: int) -> lora_training._Run:
+    records = bright_records(n)
+    base = asked(vlm, records)
+    assert base.words is not None
+    own = LoraSettings(**settings)  # type: ignore[arg-type]
+    return lora_training._Run(base, base.words, records, records[:2], own, None, 0, None)
+
+
+def test_each_pass_gives_every_record_once_in_an_order_of_its_own(llava: VLM) -> None:
+    run = run_of(llava, 14, epochs=3, batch_size=4)
+    batches = list(run._batches())
+    assert [len(batch) for batch in batches] == [4, 4, 4, 2] * 3
+    passes = [
+        [record.id for batch in batches[start : start + 4] for record in batch]
+        for start in (0, 4, 8)
+    ]
+    everyone = sorted(record.id for record in run.trained)
+    assert all(sorted(one) == everyone for one in passes)
+    assert len({tuple(one) for one in passes}) == 3
+
+
+def test_steps_that_are_given_end_within_a_pass(llava: VLM) -> None:
+    run = run_of(llava, 14, epochs=3, batch_size=4, steps=5)
+    assert run.steps == len(list(run._batches())) == 5
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 40, 300])
+def test_the_rate_rises_for_a_tenth_and_falls_to_nothing(llava: VLM, steps: int) -> None:
+    run = run_of(llava, 4, steps=steps)
+    shares = np.array([run._share(step) for step in range(steps + 1)])
+    warm = max(1, round(steps / 10))
+    assert shares.max() == pytest.approx(1, abs=1 / warm)
+    np.testing.assert_allclose(shares[:warm], np.arange(1, warm + 1) / warm)
+    left = steps - np.arange(warm, steps + 1)
+    np.testing.assert_allclose(shares[warm:], left / max(1, steps - warm))
+    assert (shares[:steps] > 0).all()
+    assert shares[steps] == 0
+
+
+def test_the_loss_is_the_cross_entropy_over_what_a_record_allows(llava: VLM) -> None:
+    """A third option that a record does not have takes nothing from the two it has."""
+    records = choices(12)
+    base = asked(llava, records)
+    assert base.words is not None
+    run = lora_training._Run(base, base.words, records, records, LoraSettings(), None, 0, None)
+    logits = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+    expected = []
+    for row, record in zip(logits, records, strict=True):
+        options = record.options or ()
+        odds = np.exp(row[: len(options)])
+        expected.append(-np.log(odds[options.index(str(record.label))] / odds.sum()))
+    found = run._loss(torch.from_numpy(logits), records)
+    assert float(found) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_what_is_held_out_is_never_trained_on(llava: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Record] = []
+    encoded = lora_training._Run._encoded
+
+    def listening(run: lora_training._Run, vlm: VLM, batch: Sequence[Record]) -> object:
+        seen.extend(batch)
+        return encoded(run, vlm, batch)
+
+    monkeypatch.setattr(lora_training._Run, "_encoded", listening)
+    pairs = [replace(r, group=f"g{i // 4}") for i, r in enumerate(bright_records(40))]
+    settings = LoraSettings(rank=1, epochs=1, looks=1)
+    tuned = train_lora(llava, asked(llava, pairs), pairs, settings)
+    held = {record.group for record in tuned.held}
+    assert held
+    assert not held & {record.group for record in seen}
+    assert len(seen) == tuned.n_trained == 40 - len(tuned.held)
+
+
+@pytest.mark.parametrize("looks", [1, 3, 16])
+def test_the_model_as_it_was_and_the_last_step_are_always_looked_at(llava: VLM, looks: int) -> None:
+    records = bright_records(20)
+    settings = LoraSettings(rank=1, rates=(1e-4,), steps=5, looks=looks)
+    found = [
+        look.step for look in train_lora(llava, asked(llava, records), records, settings).looks
+    ]
+    assert (found[0], found[-1]) == (0, 5)
+    assert found == sorted(set(found))
+    assert len(found) == {1: 2, 3: 4, 16: 6}[looks]

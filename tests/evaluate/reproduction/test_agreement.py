@@ -60,3 +60,58 @@ def test_it_is_made_of_json_values() -> None:
     values = json.loads(json.dumps(agreement(made_up(), made_up()).as_dict()))
     assert values["equal"] is True
     assert values["differing"] == []
+
+
+def test_every_single_figure_counts() -> None:
+    """Whatever figure of a way is another one, it is the one that is named."""
+    before = made_up()
+    way = before.way("paper-accuracy-majority")
+    changes = {
+        "last_layer": 16, "exit_layer": 16, "neurons": 1235, "threshold": 0.93, "margin": 0.02,
+        "note": "so",
+    }  # fmt: skip
+    for name, value in changes.items():
+        now = replace(way, **{name: value})
+        after = replace(before, ways=tuple(now if w is way else w for w in before.ways))
+        (one,) = agreement(before, after).differing
+        assert one.where == f"paper-accuracy-majority (validation): {name}"
+        assert (one.before, one.now) == (getattr(way, name), value)
+
+
+def test_both_ends_of_an_interval_count() -> None:
+    before = made_up()
+    way = before.way("text-only")
+    assert way.figures is not None
+    wide = replace(way.figures.recall, interval=(0.375, 0.75))
+    now = replace(way, figures=replace(way.figures, recall=wide))
+    found = agreement(before, replace(before, ways=(now, *before.ways[1:])))
+    assert [one.where for one in found.differing] == [
+        "text-only (validation): figures.recall.interval[1]"
+    ]
+
+
+def test_the_same_ways_in_another_order_agree() -> None:
+    before = made_up()
+    assert agreement(before, replace(before, ways=before.ways[::-1])).equal
+
+
+def test_a_figure_that_became_none_differs_even_from_one_that_is_not_there() -> None:
+    before = made_up()
+    mute = replace(before.way("text-only"), figures=None)
+    found = agreement(before, replace(before, ways=(mute, *before.ways[1:])))
+    places = {one.where for one in found.differing}
+    assert "text-only (validation): figures" in places
+    assert "text-only (validation): figures.accuracy.value" in places
+    assert found.figures == agreement(before, before).figures
+
+
+def test_turned_round_before_and_now_change_places() -> None:
+    one, other = made_up(), replace(made_up(), measured=measured(threads=4))
+    (there,), (back,) = agreement(one, other).changed, agreement(other, one).changed
+    assert (there.before, there.now) == (back.now, back.before) == (1, 4)
+
+
+def test_a_package_that_only_one_run_had_is_told() -> None:
+    more = measured(versions={"torch": "2.11", "numpy": "2.3", "peft": "0.17"})
+    (one,) = agreement(made_up(), replace(made_up(), measured=more)).changed
+    assert (one.where, one.before, one.now) == ("peft", None, "0.17")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from superneurons.activations.site import TOKENS
 from superneurons.errors import DataError
 from superneurons.evaluate.reproduction.settings import OPTION_TEMPLATE, Settings, check_settings
 from superneurons.task.record import Record
@@ -55,3 +56,31 @@ def test_everything_wrong_is_said_at_once() -> None:
         check_settings(Settings("pope", data="-", n_probe=0, row="x", positions=()))
     places = [problem.where for problem in refused.value.problems]
     assert places == ["test", "data", "n_probe", "positions", "row"]
+
+
+@pytest.mark.parametrize("right", [
+    {"n_probe": 8}, {"n_test": 2}, {"shuffles": 20}, {"batch_size": 1}, {"max_layer": 1},
+    {"seed": 0}, {"margin_step": 0.03}, {"margin_step": 1e-6}, {"row": "qwen3-vl-32b"},
+    {"positions": TOKENS}, {"positions": TOKENS[::-1]}, {"data": "a.jsonl", "test": "b.jsonl"},
+    {"n_test": None}, {"max_layer": None}, {"margin_step": None},
+])  # fmt: skip
+def test_the_least_that_can_be_run_is_run(right: dict[str, Any]) -> None:
+    check_settings(replace(Settings("pope"), **right))
+
+
+def test_both_sides_of_standard_input_are_refused() -> None:
+    with pytest.raises(DataError) as refused:
+        check_settings(Settings("pope", data="-", test="-"))
+    assert [problem.where for problem in refused.value.problems] == ["data", "test"]
+
+
+def test_a_run_is_as_the_paper_has_it_unless_said_otherwise() -> None:
+    settings = Settings("pope")
+    assert settings.generate
+    assert (settings.seed, settings.shuffles, settings.sprites) == (0, 200, "seen")
+    assert (settings.n_test, settings.max_layer, settings.margin_step, settings.row) == (None,) * 4
+
+
+def test_settings_of_the_same_run_are_the_same() -> None:
+    assert Settings("pope", seed=1) == replace(Settings("pope"), seed=1)
+    assert len({Settings("pope"), Settings("pope"), Settings("clevr")}) == 2
