@@ -4,9 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fresh import command, fresh_processes
 from pictures import choices, shades
 from superneurons.probes.registry import READ_OUTS
 from superneurons.task.record import Record
@@ -277,28 +275,26 @@ def test_bad_options_are_named(
 
 @pytest.mark.skipif(os.name != "posix", reason="kills with SIGKILL")
 def test_a_killed_fit_goes_on_and_ends_with_the_same_bytes(
-    llava_path: Path, train: Path, tmp_path: Path
+    run: Runner, llava_path: Path, train: Path, tmp_path: Path
 ) -> None:
-    def command(out: Path) -> list[str]:
-        words = ("fit", "-m", llava_path, "-d", train, "-o", out, "--batch-size", 1)
-        return [sys.executable, "-m", "superneurons", *map(str, words)]
+    def words(out: Path) -> tuple[object, ...]:
+        return ("fit", "-m", llava_path, "-d", train, "-o", out, "--batch-size", 1)
 
-    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
+    assert run(*words(tmp_path / "whole")).code == 0
     kept = tmp_path / ".cut.activations"
     for shards in (1, 2):  # 24 records in shards of 8
-        process = subprocess.Popen(
-            command(tmp_path / "cut"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = fresh_processes().Process(target=command, args=words(tmp_path / "cut"))
+        process.start()
         deadline = time.monotonic() + 120
         while len(list(kept.glob("shard-*.safetensors"))) < shards:
             assert time.monotonic() < deadline, "no shard was written"
-            if process.poll() is not None:
+            if not process.is_alive():
                 break
             time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
     if not (tmp_path / "cut").exists():
-        subprocess.run(command(tmp_path / "cut"), check=True, capture_output=True)
+        assert run(*words(tmp_path / "cut")).code == 0
     for name in ("README.md", "classifier.safetensors", "config.json"):
         content = (tmp_path / "whole" / name).read_bytes()
         assert (tmp_path / "cut" / name).read_bytes() == content

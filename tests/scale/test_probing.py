@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -9,7 +8,6 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from fresh import fresh_processes
 from pictures import bright_records, shades
 from scale.threads import on_threads
 from superneurons.activations.capture import capture
