@@ -1,7 +1,7 @@
 """The ``superneurons`` command.
 
 Exit codes: 0 done; 1 a defect of this program; 2 something to mend (arguments, data, model,
-output), said on standard error; 3 a check found drift; 130 interrupted.
+output), said on standard error; 3 a check found drift; 130 interrupted; 141 nobody read on.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ from superneurons.cli import (
     tasks,
     verify,
 )
-from superneurons.errors import SuperNeuronsError
+from superneurons.cli.ending import Commands, end
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="superneurons",
+    cls=Commands,
     help="Your labels make your own vision-language model better and cheaper at your question.",
     epilog="Exit codes: 0 done, 2 something to mend (said on standard error), "
-    "3 a check found drift, 130 interrupted.",
+    "3 a check found drift, 130 interrupted, 141 the reader of the output went away.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -95,12 +96,5 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and turn errors into messages and exit codes."""
-    try:
-        app()
-    except SuperNeuronsError as error:
-        print(f"superneurons: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("superneurons: interrupted", file=sys.stderr)
-        sys.exit(130)
+    """Run the command line and end with its exit code."""
+    sys.exit(end(app))

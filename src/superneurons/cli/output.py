@@ -23,8 +23,10 @@ _WIDEST = 1000
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print a value as JSON on standard output."""
-    print(json.dumps(value, indent=indent, ensure_ascii=False))
+    """Print a value as JSON on standard output; without an indent as one line, and at once."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    whole = encoding.lower().startswith("utf")
+    print(json.dumps(value, indent=indent, ensure_ascii=not whole), flush=indent is None)
 
 
 def print_whole(table: Table) -> None:

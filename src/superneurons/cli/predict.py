@@ -11,6 +11,7 @@ import typer
 from superneurons.cli import engine as engine_options
 from superneurons.cli import options
 from superneurons.cli.data import check_asked, read
+from superneurons.cli.ending import unread
 from superneurons.cli.output import print_json, quiet
 from superneurons.errors import DataError
 from superneurons.vlm.acceleration import Acceleration
@@ -92,6 +93,8 @@ def predict(
         return
     for row in rows:
         print_json(row, indent=None)
+        if unread():
+            return
 
 
 def _alone(
