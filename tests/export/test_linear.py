@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -115,3 +116,50 @@ def test_without_an_intercept_nothing_is_added() -> None:
 def test_labels_that_differ_by_an_intercept_alone_have_no_constant() -> None:
     with pytest.raises(DataError, match="No constant stands"):
         LinearHead(np.ones((2, 4)), np.array([0.0, 1.0])).absorbed()
+
+
+def test_of_two_labels_a_positive_score_is_for_the_second(llava: VLM) -> None:
+    classifier = fitted(llava, murky(90), read_out="logistic")
+    head, X = linear_head(classifier), states(classifier, murky(90))
+    columns = [neuron.index for neuron in classifier.neurons_]
+    shares = classifier.read_out_.predict_proba(X[:, columns])
+    scores = head.scores(X)
+    np.testing.assert_allclose(scores[:, 1], -scores[:, 0], atol=1e-9)
+    odds = np.log(shares[:, 1] / shares[:, 0])
+    np.testing.assert_allclose(scores[:, 1] - scores[:, 0], odds, rtol=1e-3, atol=1e-3)
+
+
+def test_only_the_neurons_weigh_and_nothing_that_all_labels_gain(llava: VLM) -> None:
+    classifier = fitted(llava, shades(90))
+    head = linear_head(classifier)
+    columns = {neuron.index for neuron in classifier.neurons_}
+    assert head.weight.shape == (3, llava.hidden_size)
+    assert set(np.flatnonzero(np.abs(head.weight).max(axis=0))) <= columns
+    np.testing.assert_allclose(head.weight.mean(axis=0), 0, atol=1e-9)
+    assert abs(head.intercept.mean()) < 1e-9
+
+
+def test_the_constant_is_the_shortest_there_is() -> None:
+    head = LinearHead(np.array([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]), np.array([-3.0, 3.0]))
+    np.testing.assert_allclose(head.absorbed(), [3.0, 0.0, 0.0], atol=1e-12)
+    shifted = LinearHead(head.weight + 5.0, head.intercept + 7.0)
+    np.testing.assert_allclose(shifted.absorbed(), head.absorbed(), atol=1e-9)
+
+
+def test_scores_are_computed_in_double_precision() -> None:
+    head = LinearHead(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1e-6, 0.0]))
+    found = head.scores(np.array([[2048.0, 2048.0]], dtype=np.float16))
+    assert found.dtype == np.float64
+    assert found[0, 0] - found[0, 1] == pytest.approx(1e-6, rel=1e-3)
+
+
+def test_pictures_seen_smaller_are_no_stock_checkpoint(llava: VLM) -> None:
+    classifier = fitted(llava, murky(24))
+    smaller = SimpleNamespace(
+        form_="direct", resolution=64, site_=SimpleNamespace(answers_first=True)
+    )
+    with pytest.raises(DataError) as refused:
+        check_asked_once(smaller)  # type: ignore[arg-type]
+    assert [problem.where for problem in refused.value.problems] == ["resolution", "position"]
+    assert "64 pixels" in refused.value.problems[0].what
+    check_asked_once(classifier)

@@ -48,3 +48,24 @@ def test_the_licence_is_what_the_card_names(
 def test_the_embedded_models_licence_is_known() -> None:
     assert licence_of("demo") == "apache-2.0"
     assert licence_of("some/hub-model") is None
+
+
+def test_it_says_what_is_read_and_in_which_order_the_labels_are(llava: VLM) -> None:
+    classifier = SuperNeuronClassifier(llava, max_layer=1, site="mlp").fit(bright_records(24))
+    told = provenance(classifier, "onnx")
+    assert told["site"] == "mlp"
+    assert told["labels"] == ["no", "yes"]
+    assert told["exit_layer"] == classifier.exit_layer_ == 1
+    assert json.loads(json.dumps(told)) == told, "all of it is JSON"
+
+
+def test_a_card_in_another_encoding_still_names_its_licence(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_bytes(b"---\nauthor: Andr\xe9\nlicense: 'mit' \n---\n")
+    assert licence_of(str(tmp_path)) == "mit"
+
+
+def test_a_licence_far_down_in_the_text_is_not_the_licence(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("\n" * 60 + "license: mit\n")
+    assert licence_of(str(tmp_path)) is None
+    (tmp_path / "README.md").write_text("\n" * 59 + "license: mit\n")
+    assert licence_of(str(tmp_path)) == "mit"
