@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from pictures import murky
 from superneurons.shortcut.cascade import Cascade, CascadeWarning
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
-__all__ = ["altered", "going_on", "without_stage"]
+__all__ = ["altered", "going_on", "without_stage", "write_murky"]
 
 
 def going_on(model: VLM, records: list[Record]) -> Cascade:
@@ -33,6 +34,19 @@ def going_on(model: VLM, records: list[Record]) -> Cascade:
         stages[number] = replace(stages[number], threshold=float(np.median(sure)))
         cascade.stages_ = tuple(stages)
     return cascade
+
+
+def write_murky(directory: Path, n: int, seed: int, wrong: bool = False) -> Path:
+    """Write murky records as JSON Lines, perhaps with the other label each."""
+    other = {"yes": "no", "no": "yes"}
+    rows = []
+    for number, record in enumerate(murky(n, seed)):
+        record.images[0].save(directory / f"{number}.png")  # type: ignore[union-attr]
+        label = other[str(record.label)] if wrong else record.label
+        rows.append({"image": f"{number}.png", "question": record.question, "label": label})
+    path = directory / "records.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    return path
 
 
 def altered(saved: Path, to: Path, change: Callable[[Any, Any], None]) -> Path:

@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
+from cascades import altered, going_on, without_stage, write_murky
 from cli.conftest import write_records
+from pictures import murky
 from superneurons.cli.check import DRIFTED
+from superneurons.evaluate.cascade_locking import lock_cascade
+from superneurons.shortcut.cascade import Cascade
+from superneurons.shortcut.lock import Lock, write_lock
+from superneurons.vlm.model import VLM
 
 Runner = Callable[..., Any]
 
@@ -83,3 +89,77 @@ def test_bad_arguments_exit_with_2(run: Runner, clf: Path, lock: Path, test_file
     assert run("check", clf, "-d", test_file, "-l", lock, "--level", 0).code == 2
     assert run("check", clf, "-d", test_file, "-l", lock.parent / "none").code == 2
     assert run("check", clf, "-d", lock.parent / "none.jsonl", "-l", lock).code == 2
+
+
+@pytest.fixture(scope="module")
+def steps(llava: VLM, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cascades") / "steps"
+    going_on(llava, murky(48)).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def unclear(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_murky(tmp_path_factory.mktemp("unclear"), 80, seed=5)
+
+
+@pytest.fixture(scope="module")
+def steps_lock(llava: VLM, steps: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("locks") / "steps.lock"
+    cascade = Cascade.from_pretrained(steps, llava)
+    write_lock(Lock({"steps": lock_cascade(cascade, steps, murky(80, seed=5))}), out)
+    return out
+
+
+def drifted(done: Any) -> list[str]:
+    lines = [line for line in done.out.splitlines() if line.startswith("DRIFT ")]
+    return [line.split()[1].removesuffix(":") for line in lines]
+
+
+def test_a_cascade_that_holds_exits_with_0(
+    run: Runner, steps: Path, steps_lock: Path, unclear: Path
+) -> None:
+    done = run("check", steps, "-d", unclear, "-l", steps_lock)
+    assert done.code == 0, done.err
+    assert "As it was locked." in done.out
+    starts = [line.split(" locked")[0].strip() for line in done.out.splitlines()[:4]]
+    assert starts == [
+        "right, of all", "right, of the first exit", "go on from there", "stages.1.answered",
+    ]  # fmt: skip
+
+
+def test_wrong_labels_of_a_cascade_exit_with_3(
+    run: Runner, steps: Path, steps_lock: Path, tmp_path: Path
+) -> None:
+    wrong = write_murky(tmp_path, 80, 5, wrong=True)
+    done = run("check", steps, "-d", wrong, "-l", steps_lock, "--level", 0.05)
+    assert done.code == 3
+    assert "accuracy" in drifted(done)
+
+
+def _sure(_: Any, tensors: Any) -> None:
+    tensors["thresholds"][0] = 0.01
+
+
+@pytest.mark.parametrize(
+    ("change", "what"), [(_sure, "stages.0.threshold"), (without_stage, "stages")]
+)
+def test_a_cascade_that_was_altered_exits_with_3(
+    run: Runner, steps: Path, steps_lock: Path, unclear: Path, tmp_path: Path,
+    change: Callable[[Any, Any], None], what: str,
+) -> None:  # fmt: skip
+    changed = altered(steps, tmp_path / "steps", change)
+    done = run("check", changed, "-d", unclear, "-l", steps_lock)
+    assert done.code == 3, done.err
+    assert drifted(done)[:2] == ["artefact", what]
+
+
+def test_a_lock_written_before_knows_no_cascade(
+    run: Runner, clf: Path, steps: Path, lock: Path, test_file: Path
+) -> None:
+    assert "stages" not in lock.read_text()
+    assert run("check", clf, "-d", test_file, "-l", lock).code == 0
+    done = run("check", steps, "-d", test_file, "-l", lock, "--name", "clf")
+    assert done.code == 3
+    assert drifted(done)[0] == "kind"
+    assert "Nothing was measured" in done.out

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,20 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from cascades import altered, going_on
 from locks import locked as made
+from pictures import murky
 from serve.asking import chatted, picture
-from serve.fitted import bright
+from serve.fitted import answers, bright, serving
 from superneurons.errors import ArtefactError, MismatchError, OutputError, ServiceError
+from superneurons.evaluate.cascade_locking import lock_cascade
 from superneurons.serve import opening
 from superneurons.serve.doors import Doors
+from superneurons.serve.drift import Drift
+from superneurons.serve.jobs import Job
 from superneurons.serve.opening import REMOTE_TOKEN, Beside, locked, run
 from superneurons.serve.settings import EngineSettings
+from superneurons.shortcut.cascade import Cascade
 from superneurons.shortcut.lock import Lock, Locked, Share, artefact_digest, write_lock
 from superneurons.vlm.model import VLM
 
@@ -218,3 +225,62 @@ def test_a_lock_in_which_everything_is_answered_keeps_no_base_model(
     assert locked(EngineSettings(), lock, directories).thresholds == {"shade": 0.25}
     given = EngineSettings(thresholds={"bright": 0.5})
     assert locked(given, lock, directories).thresholds == {"bright": 0.5, "shade": 0.25}
+
+
+@pytest.fixture(scope="module")
+def steps(llava: VLM, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lock]:
+    path = tmp_path_factory.mktemp("opening") / "steps"
+    going_on(llava, murky(48)).save_pretrained(path)
+    found = lock_cascade(Cascade.from_pretrained(path, llava), path, murky(40, seed=3))
+    return path, Lock({"steps": found})
+
+
+def test_a_locked_cascade_is_served_with_its_own_thresholds(
+    steps: tuple[Path, Lock], tmp_path: Path, asked: Callable[..., Any]
+) -> None:
+    path, lock = steps
+    assert locked(EngineSettings(), lock, [path]) == EngineSettings()
+    given = EngineSettings(thresholds={"steps": 0.9})
+    assert locked(given, lock, [path]) == given
+    write_lock(lock, tmp_path / "lock.json")
+    seen = asked([path], Doors(), Beside(lock=tmp_path / "lock.json"))
+    assert 'drift_psi{classifier="steps",of="given"}' in seen["metrics"]
+
+
+def test_a_cascade_that_changed_is_not_served(
+    steps: tuple[Path, Lock], tmp_path: Path, asked: Callable[..., Any]
+) -> None:
+    def change(_: Any, tensors: Any) -> None:
+        tensors["thresholds"][1] += 0.01
+
+    write_lock(steps[1], tmp_path / "lock.json")
+    changed = altered(steps[0], tmp_path / "steps", change)
+    with pytest.raises(MismatchError, match="after it was locked") as caught:
+        asked([changed], Doors(), Beside(lock=tmp_path / "lock.json"))
+    assert [problem.where for problem in caught.value.problems] == ["steps"]
+
+
+def test_thresholds_that_were_written_into_a_lock_are_not_passed_over(
+    steps: tuple[Path, Lock],
+) -> None:
+    then = steps[1].locked("steps")
+    first, *others = then.stages
+    edited = replace(then, stages=(replace(first, threshold=0.99), *others))
+    with pytest.raises(MismatchError, match=r"locked at 0\.99, now") as caught:
+        locked(EngineSettings(), Lock({"steps": edited}), [steps[0]])
+    assert [problem.where for problem in caught.value.problems] == ["steps.stages.0.threshold"]
+
+
+def test_of_the_pictures_of_the_lock_a_service_sees_no_drift(
+    steps: tuple[Path, Lock], llava: VLM
+) -> None:
+    cascade, then = Cascade.from_pretrained(steps[0], llava), steps[1].locked("steps")
+    with serving(llava, {"steps": cascade}) as engine:
+        drift = Drift(engine.classifiers, steps[1].classifiers, half_life=1e12)
+        jobs = [Job(record.images, "steps") for record in murky(40, seed=3)]
+        for job, answer in zip(jobs, answers(engine, jobs), strict=True):
+            drift("id", job, answer)
+    index = {f.labels["of"]: f.value for f in drift.metrics() if f.name == "psi"}
+    assert set(index) == set(then.reference) | {"given"}
+    assert all(value == pytest.approx(0, abs=1e-6) for value in index.values()), index
+    assert 0 < then.escalated.hits < 40

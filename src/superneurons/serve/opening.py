@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from superneurons.errors import MismatchError, Problem, ServiceError
+from superneurons.evaluate.stage_checking import moved_stages
 from superneurons.serve.app import create_app
 from superneurons.serve.doors import Doors, is_loopback
 from superneurons.serve.drift import Drift
@@ -25,7 +26,7 @@ from superneurons.serve.remote_client import RemoteClient
 from superneurons.serve.running import bind, serve
 from superneurons.serve.service import Observer
 from superneurons.serve.settings import EngineSettings
-from superneurons.shortcut.lock import Lock, artefact_digest, read_lock
+from superneurons.shortcut.lock import Lock, Locked, artefact_digest, read_lock
 
 __all__ = ["REMOTE_TOKEN", "Beside", "locked", "run"]
 
@@ -178,14 +179,14 @@ def locked(settings: EngineSettings, lock: Lock, directories: Sequence[Path]) ->
     Raises
     ------
     MismatchError
-        Lists every classifier that isn't the one that was locked under its name.
+        Lists every classifier or cascade that isn't the one that was locked under its name.
     """
     names = {Path(directory).resolve().name: Path(directory) for directory in directories}
     held = {name: path for name, path in names.items() if lock.threshold(name) is not None}
     problems = [
-        Problem(name, "was fitted or changed after it was locked")
+        problem
         for name, path in held.items()
-        if artefact_digest(path) != lock.locked(name).artefact
+        for problem in _not_as_locked(name, path, lock.locked(name))
     ]
     if problems:
         raise MismatchError(
@@ -196,3 +197,12 @@ def locked(settings: EngineSettings, lock: Lock, directories: Sequence[Path]) ->
     # Where all answers are given there is nothing to go on to, and no base model to keep for it.
     thresholds = {name: t for name in held if (t := lock.locked(name).threshold) > 0}
     return replace(settings, thresholds=thresholds | dict(settings.thresholds))
+
+
+def _not_as_locked(name: str, path: Path, then: Locked) -> Iterator[Problem]:
+    if artefact_digest(path) != then.artefact:
+        yield Problem(name, "was fitted or changed after it was locked")
+    elif then.stages:
+        # A cascade answers by its own thresholds: others that somebody wrote into the lock would
+        # be passed over in silence.
+        yield from (Problem(f"{name}.{what}", told) for what, told in moved_stages(then, path))
