@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,7 @@ os.environ["SUPERNEURONS_VERIFY"] = "off"
 
 import pytest
 import torch
+import typer.main
 
 from pictures import bright_records
 from superneurons.task.record import Record
@@ -21,6 +23,8 @@ from superneurons.vlm.opening import open_vlm
 from tiny_models import SAVERS
 
 torch.set_num_threads(1)
+# Typer builds every command anew at each call: 0.1 s, hundreds of times.
+typer.main.get_command = cache(typer.main.get_command)
 
 
 def pytest_configure(config: pytest.Config) -> None:
