@@ -80,3 +80,71 @@ def test_examples_show_jpegs_only() -> None:
     assert said(confusion=confusion) == [
         "confusion.right[1].thumbnail: no small JPEG as data:image/jpeg;base64"
     ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "said_of_it"),
+    [
+        ({"ece": 1.01}, "ece: 1.01 is not from 0 to 1"),
+        (
+            {"curves": (replace(CURVE, intervals=((0.4, 0.6),)),)},
+            "curves[0].layers: 2 of them, with 2 accuracies and 1 intervals",
+        ),
+        (
+            {"curves": (replace(CURVE, balanced_accuracy=(0.5,)),)},
+            "curves[0].layers: 2 of them, with 1 accuracies and 2 intervals",
+        ),
+        ({"curves": (replace(CURVE, layers=(2, 1)),)}, "curves[0].layers: (2, 1) don't ascend"),
+        ({"curves": (replace(CURVE, layers=(0, 1)),)}, "curves[0].layers: (0, 1) don't ascend"),
+        (
+            {"curves": (replace(CURVE, intervals=((0.4, 0.6), (0.8, 0.7))),)},
+            "curves[0].intervals: (0.8, 0.7) ends before it begins",
+        ),
+        (
+            {"tradeoffs": (POINT, replace(POINT, ms_range=(13.0, 11.0)))},
+            "tradeoffs[1].ms_range: (13.0, 11.0) ends before it begins",
+        ),
+        ({"tradeoffs": (replace(POINT, exit_layer=-1),)}, "tradeoffs[0].exit_layer: -1 is below"),
+        ({"bins": (Bin(0, 1, 3, 0.5, 1.5),)}, "bins[0].confidence: 1.5 is not from 0 to 1"),
+        (
+            {"confusion": Confusion(("a", "b"), ((1, 2), (-3, 4)), (), (), ())},
+            "confusion.counts: -3 is below 0",
+        ),
+        (
+            {"confusion": Confusion(("a",), ((1,),), (), (replace(EXAMPLE, confidence=7.0),), ())},
+            "confusion.wrong[0].confidence: 7.0 is not from 0 to 1",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_value(parts: dict[str, Any], said_of_it: str) -> None:
+    (found,) = said(**parts)
+    assert found.startswith(said_of_it)
+
+
+def test_scores_of_neurons_are_shares() -> None:
+    selection = fitted_run().selection
+    assert selection is not None
+    scores = selection.scores.copy()
+    scores[1, 2] = 1.5
+    chosen = (replace(selection.chosen[0], score=-0.5),)
+    wrong = replace(selection, scores=scores, chosen=chosen, null_maxima=(0.5, 2.0), n=-7)
+    assert said(selection=wrong) == [
+        "selection.scores: 1.5 is not from 0 to 1",
+        "selection.chosen: -0.5 is not from 0 to 1",
+        "selection.null_maxima: 2.0 is not from 0 to 1",
+        "selection.n: -7 is below 0",
+    ]
+
+
+def test_the_last_layer_and_the_first_column_are_there() -> None:
+    selection = fitted_run().selection
+    assert selection is not None
+    layers, width = selection.scores.shape
+    first = selection.chosen[0]
+    edges = (replace(first, layer=layers, column=0), replace(first, layer=1, column=width - 1))
+    assert said(selection=replace(selection, chosen=edges)) == []
+
+
+def test_all_that_cannot_be_true_is_said_at_once() -> None:
+    found = said(ece=2.0, bins=(Bin(0, 1, -1, 0, 1),), agreement=Agreement(-1, 0, 0, 0))
+    assert [problem.split(": ")[0] for problem in found] == ["bins[0].n", "ece", "agreement"]

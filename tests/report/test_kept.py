@@ -36,3 +36,39 @@ def test_a_later_format_is_refused(tmp_path: Path) -> None:
     path.write_text('{"format": 3}')
     with pytest.raises(ArtefactError, match="has format 3; this version reads up to 2"):
         opened(path)
+
+
+def test_only_numbers_are_formats_and_no_earlier_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    for form in ("1", '"9"', "null"):
+        path.write_text(f'{{"format": {form}, "seed": 3}}')
+        assert opened(path)["seed"] == 3
+
+
+def test_a_later_format_says_where_and_how_to_mend_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text('{"format": 4}')
+    with pytest.raises(ArtefactError) as told:
+        opened(path)
+    assert (told.value.where, told.value.mend) == (str(path), "Update superneurons.")
+
+
+@pytest.mark.parametrize("name", ["Infinity", "-Infinity", "NaN"])
+def test_numbers_that_are_none_are_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(f'{{"ece": {name}}}')
+    with pytest.raises(ArtefactError, match=f"{name} is no number of JSON"):
+        opened(path)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(b'{"title": "\xff"}')
+    with pytest.raises(ArtefactError, match="There is no run in"):
+        opened(path)
+
+
+def test_half_characters_are_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text('{"title": "\\ud800"}')
+    assert opened(path) == {"title": "?"}

@@ -53,3 +53,46 @@ def test_what_cannot_be_asked(changed: dict[str, Any], said: str) -> None:
         message_asked(request(**changed), ROUTING)
     (problem,) = caught.value.problems
     assert said in problem.what
+
+
+@pytest.mark.parametrize(("n", "taken"), [(0, False), (1, True), (4, True), (5, False)])
+def test_one_to_four_pictures_are_taken(n: int, taken: bool) -> None:
+    body = {"messages": chatted()["messages"] * n + [{"role": "user", "content": "Is it?"}]}
+    messages = ClassifyRequest.model_validate(body).messages
+    if taken:
+        assert len(message_pictures(messages)) == n
+        return
+    with pytest.raises(DataError, match=f"have {n} pictures") as caught:
+        message_pictures(messages)
+    assert caught.value.where == "messages"
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_a_classifier_takes_no_system_message_and_the_base_model_does(role: str) -> None:
+    told = [{"role": role, "content": "Be strict."}]
+    with pytest.raises(DataError) as caught:
+        message_asked(request(messages=told + chatted()["messages"]), ROUTING)
+    assert "without a system message" in caught.value.problems[0].what
+    blank = [{"role": role, "content": " "}]
+    assert message_asked(request(messages=blank + chatted()["messages"]), ROUTING).fitted
+    body = request(
+        model=None, options=["cat", "dog"], messages=told + chatted(text="Which?")["messages"]
+    )
+    asked = message_asked(body, ROUTING)
+    assert asked.fitted is None
+    assert asked.question == "Be strict.\n\nWhich?\nA) cat\nB) dog\nAnswer with the letter."
+    assert dict(asked.keys) == {"A": "cat", "B": "dog"}
+
+
+def test_options_are_answers_of_a_classifier_in_any_order_or_its_own_choice() -> None:
+    asked = message_asked(request(options=["yes", "no"]), ROUTING)
+    assert (asked.options, dict(asked.keys)) == (None, {"no": "no", "yes": "yes"})
+    own = message_asked(request(model="choices", text="What?", options=["b", "a"]), ROUTING)
+    assert (own.question, own.options) == ("What?", ("b", "a"))
+    assert own.pictures == ("messages.0.content.0",)
+
+
+def test_no_megabytes_of_text_reach_a_classifier() -> None:
+    with pytest.raises(DataError) as caught:
+        message_asked(request(model="choices", text="x" * 30_000, options=["a", "b"]), ROUTING)
+    assert "30,002 characters" in caught.value.problems[0].what
