@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pictures import bright_records, choices, shades
 from superneurons.errors import DataError
@@ -36,8 +38,8 @@ def test_the_probing_set_is_balanced_and_the_test_set_is_as_it_is() -> None:
 
 
 def test_no_more_are_drawn_than_are_wanted() -> None:
-    settings = replace(SETTINGS, n_probe=9, n_test=5)
-    found = questions_of(bright_records(40), bright_records(30, seed=1), settings)
+    few = replace(SETTINGS, n_probe=9, n_test=5)
+    found = questions_of(bright_records(40), bright_records(30, seed=1), few)
     assert Counter(r.label for r in found.probe) == {"yes": 4, "no": 4}
     assert len(found.test) == 5
     places = [int(r.id.split(":")[1]) for r in found.test]
@@ -151,3 +153,60 @@ def test_a_test_file_of_another_task_is_refused() -> None:
         questions_of(bright_records(12), other, SETTINGS)
     assert "no!, yes!" in str(caught.value)
     assert "have no, yes" in str(caught.value)
+
+
+@pytest.mark.parametrize(("probe", "test", "where"), [
+    ([], bright_records(4), "data"), (bright_records(4), [], "test"), ([], [], "data and test")
+])  # fmt: skip
+def test_nothing_to_probe_or_score_on_is_said_as_that(
+    probe: list[Record], test: list[Record], where: str
+) -> None:
+    with pytest.raises(DataError, match="There are no records") as caught:
+        questions_of(probe, test, SETTINGS)
+    assert caught.value.where == where
+
+
+def test_records_that_are_not_scored_after_all_may_be_probed_on() -> None:
+    """Only those test records count that are drawn."""
+    records = bright_records(40)
+    few = replace(SETTINGS, n_test=4)
+    with pytest.warns(DataWarning, match="4 of 40 records to probe on are left out"):
+        found = questions_of(records, records, few)
+    assert len(found.test) == 4
+    assert not {r.id for r in found.probe} & {r.id for r in found.test}
+    assert len(found.probe) >= 32
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    labels=st.lists(st.sampled_from(["no", "yes"]), min_size=2, max_size=40).filter(
+        lambda drawn: len(set(drawn)) == 2
+    ),
+    most=st.integers(2, 50),
+    seed=st.integers(0, 99),
+)
+def test_a_draw_is_even_ascending_and_as_large_as_it_can_be(
+    labels: list[str], most: int, seed: int
+) -> None:
+    drawn = balanced_draw(labels, most, np.random.default_rng(seed)).tolist()
+    counts = Counter(labels[i] for i in drawn)
+    share = min(most // 2, labels.count("no"), labels.count("yes"))
+    assert counts == ({"no": share, "yes": share} if share else {})
+    assert drawn == sorted(set(drawn))
+
+
+def test_an_odd_number_of_option_questions_is_one_fewer() -> None:
+    found = questions_of(choices(30), choices(6, seed=1), replace(SETTINGS, n_probe=11))
+    assert Counter(r.label for r in found.probe) == {"yes": 5, "no": 5}
+
+
+def test_a_digest_hangs_on_the_order_and_on_every_picture(tmp_path: Path) -> None:
+    one, other = bright_records(2)
+    assert digest([one, other]) != digest([other, one])
+    assert digest([replace(one, images=(*one.images, *other.images))]) != digest([one])
+    assert digest([]) != digest([one])
+    path = tmp_path / "a.png"
+    other.images[0].save(path)  # type: ignore[union-attr]
+    first = digest([replace(one, images=(path,))])
+    one.images[0].save(path)  # type: ignore[union-attr]
+    assert digest([replace(one, images=(path,))]) != first

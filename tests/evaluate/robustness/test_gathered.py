@@ -10,6 +10,7 @@ import pytest
 from pictures import bright_records, choices, shades
 from superneurons.activations.capture import capture
 from superneurons.evaluate.comparison import FIRST_TOKEN
+from superneurons.evaluate.metrics import mean_recall
 from superneurons.evaluate.robustness.gathered import (
     BASE,
     MAJORITY,
@@ -18,6 +19,7 @@ from superneurons.evaluate.robustness.gathered import (
     gather,
     unsaid,
 )
+from superneurons.evaluate.scoring import as_classes
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.labels import DataWarning
 from superneurons.task.record import Record
@@ -80,8 +82,22 @@ def test_more_answers_are_asked_in_both_forms(
     options = [record.options or ("dark", "grey", "pale") for record in test]
     for way in NEURONS:
         assert all(label in own for label, own in zip(given[way], options, strict=True))
-    expected = np.mean([1 / len(record.options or "abc") for record in [*probe, *test]])
-    assert found.chance == pytest.approx(expected if chance is None else chance)
+    by_place: dict[int, list[float]] = {}
+    for own, record in zip(options, test, strict=True):
+        by_place.setdefault(own.index(str(record.label)), []).append(1 / len(own))
+    expected = np.mean([np.mean(shares) for shares in by_place.values()])
+    assert found.chance(1) == pytest.approx(expected if chance is None else chance)
+
+
+def test_chance_is_what_guessing_reaches(llava: VLM) -> None:
+    """Right answers that are third are guessed less often than those that are first."""
+    test = choices(60, seed=2)
+    found = gather(llava, [choices(6), test])
+    rng = np.random.default_rng(0)
+    guessed = [[str(rng.choice(r.options or ())) for r in test] for _ in range(300)]
+    reached = np.mean([mean_recall(*as_classes(test, given, ())[:2]) for given in guessed])
+    assert found.chance(1) == pytest.approx(reached, abs=0.01)
+    assert abs(found.chance(1) - np.mean([1 / len(r.options or ()) for r in test])) > 0.015
 
 
 def test_some_rows_are_fitted_and_others_answered(llava: VLM) -> None:

@@ -157,6 +157,15 @@ def test_one_shuffle_is_too_few(llava: VLM, questions_run: list[Record]) -> None
     assert not questions_run
 
 
+def test_a_seed_that_is_given_twice_is_one_shuffle(llava: VLM) -> None:
+    """Counted twice it would make the interval narrower than the shuffles are."""
+    probe, test = bright_records(16), bright_records(12, seed=1)
+    found = study_shuffled(llava, probe, test, seeds=(0, 1, 0))
+    assert found.seeds == (0, 1)
+    assert len(row(found, "labels shuffled at fit").scores.by_seed) == 2
+    assert "over 2 shuffles" in found.tables()[0].title
+
+
 def test_chance_is_that_of_as_many_answers(llava: VLM) -> None:
     found = study_shuffled(llava, shades(36), shades(24, seed=1), seeds=(0, 1))
     assert found.chance == pytest.approx(1 / 3)

@@ -1,26 +1,36 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pictures import bright_records, choices, murky, shades
 from superneurons.errors import DataError
-from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS
+from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS, SHORT
 from superneurons.evaluate.robustness.seed_scores import seed_scores
-from superneurons.evaluate.robustness.size import SizeCurve, SizePoint, stays, study_size
+from superneurons.evaluate.robustness.size import (
+    SIZES,
+    SizeCurve,
+    SizePoint,
+    check_sizes,
+    stays,
+    study_size,
+)
 from superneurons.evaluate.robustness.subsets import nested_subsets
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
 PROBE, TEST = murky(60), bright_records(40, seed=1)
-SIZES = (4, 12, 40, 500)
+ASKED = (4, 12, 40, 500)
 
 
 @pytest.fixture(scope="module")
 def found(llava: VLM) -> SizeCurve:
-    return study_size(llava, PROBE, TEST, sizes=SIZES, seeds=(0, 1, 2))
+    return study_size(llava, PROBE, TEST, sizes=ASKED, seeds=(0, 1, 2))
 
 
 def point(found: SizeCurve, n: int, way: str = NEURONS[1]) -> SizePoint:
@@ -145,3 +155,55 @@ def test_options_of_their_own_are_fitted_in_small_numbers_too(llava: VLM) -> Non
 def test_it_has_to_stay_above(holds: dict[int, bool], first: int | None) -> None:
     """What is above once and then below again has not passed the base model."""
     assert stays(holds) == first
+
+
+def test_a_seed_that_is_given_twice_is_one_subset(llava: VLM) -> None:
+    made = study_size(llava, PROBE[:24], TEST[:12], sizes=(24,), seeds=(1, 1))
+    assert made.seeds == (1,)
+    assert "mean of 1 seed " in made.tables()[0].title
+    scores = point(made, 24).scores
+    assert scores is not None
+    assert len(scores.by_seed) == 1
+
+
+def test_sizes_come_in_order_and_once_whatever_is_given(llava: VLM) -> None:
+    made = study_size(llava, PROBE[:24], TEST[:12], sizes=(24, 8, 24, 99), seeds=(0,))
+    assert list(dict.fromkeys(p.size for p in made.points)) == [8, 24]
+    assert made.note.count("there are only 24 records") == 1
+    assert made.setting["probing_records"] == 24
+    assert made.setting["test_records"] == 12
+
+
+def test_never_and_from_where_on_are_told_apart_in_the_table(found: SizeCurve) -> None:
+    passed = found.tables()[2].rows
+    for lead, (way, rival, above, clearly) in zip(found.leads, passed, strict=True):
+        assert (way, rival) == (SHORT[lead.way], SHORT[lead.rival])
+        assert above == ("never" if lead.above is None else str(lead.above))
+        assert clearly == ("never" if lead.clearly is None else str(lead.clearly))
+    never = replace(found.leads[0], above=None, clearly=None)
+    assert replace(found, leads=(never,)).tables()[2].rows[0][2:] == ("never", "never")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.integers(1, 99), st.booleans(), max_size=8))
+def test_what_stays_holds_from_there_on_and_not_just_before(holds: dict[int, bool]) -> None:
+    first = stays(holds)
+    sizes = sorted(holds)
+    if first is None:
+        assert not sizes or not holds[sizes[-1]]
+    else:
+        assert all(holds[n] for n in sizes if n >= first)
+        before = [n for n in sizes if n < first]
+        assert not before or not holds[before[-1]]
+    assert stays(dict(reversed(holds.items()))) == first
+
+
+def test_sizes_are_checked_before_anything_runs() -> None:
+    check_sizes((4,), (0,))
+    for sizes in ((3,), (100, 3), ()):
+        with pytest.raises(DataError, match="at least 4"):
+            check_sizes(sizes, (0,))
+    with pytest.raises(DataError, match="Sizes 10, 30; 0 seeds"):
+        check_sizes((10, 30), ())
+    assert min(SIZES) >= 4
+    assert list(SIZES) == sorted(set(SIZES))

@@ -65,8 +65,8 @@ def questions_of(probe: Sequence[Record], test: Sequence[Record], settings: Sett
     Raises
     ------
     DataError
-        When labels or pictures can't be used, those of the test records are other ones, or all
-        probing records are scored on, too.
+        When there are no records, labels or pictures can't be used, those of the test records are
+        other ones, or all probing records are scored on, too.
 
     Warns
     -----
@@ -74,6 +74,8 @@ def questions_of(probe: Sequence[Record], test: Sequence[Record], settings: Sett
         With the number of probing records left out because they share a picture or a group with
         test records; where probing questions contradict each other.
     """
+    if gone := [name for name, part in (("data", probe), ("test", test)) if not part]:
+        raise DataError("There are no records.", where=" and ".join(gone), mend="Give some.")
     both = [*probe, *test]
     labels = () if is_multiple_choice(both) else tuple(sorted(set(known_labels(both))))
     if labels:

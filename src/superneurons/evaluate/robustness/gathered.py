@@ -19,6 +19,7 @@ from superneurons.evaluate.entries import Entry, chosen_entries
 from superneurons.evaluate.passes import Steps, silent
 from superneurons.evaluate.pool import Part, Pool
 from superneurons.evaluate.rivals import base_task, logits_of
+from superneurons.evaluate.scoring import as_classes
 from superneurons.shortcut.form import Form, as_asked
 from superneurons.shortcut.probing import ProbingSet, probing_set
 from superneurons.task.images import image_keys
@@ -71,12 +72,18 @@ class Gathered:
         known = {entry.key: entry for entry in chosen_entries(_KEYS, many=self.contest.many)}
         return tuple(known[key] for key in _KEYS)
 
-    @property
-    def chance(self) -> float:
-        """Balanced accuracy of guessing."""
+    def chance(self, *sets: int) -> float:
+        """Balanced accuracy of guessing on some sets, each option of a record as often as another.
+
+        Where records bring options of their own, the classes are the places of the right ones: a
+        third place is right only where there are three options or more, and seldom guessed.
+        """
         if self.labels:
             return 1 / len(self.labels)
-        return float(np.mean([1 / len(record.options or " ") for record in self.contest.records]))
+        records = self.records(*sets)
+        right = np.array([1 / len(record.options or " ") for record in records])
+        places = np.array(as_classes(records, [""] * len(records), ())[0])
+        return float(np.mean([right[places == place].mean() for place in np.unique(places)]))
 
     def note(self) -> str:
         """Why the base model's logits say nothing; empty where they do."""

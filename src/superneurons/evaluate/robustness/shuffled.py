@@ -213,6 +213,8 @@ def study_shuffled(
     """
     if len(set(seeds)) < 2:
         raise DataError("One shuffle says too little.", mend="Give at least two different seeds.")
+    # A shuffle twice over would count as two, and make its interval narrower than it is.
+    seeds = tuple(dict.fromkeys(seeds))
     two_parts(probe, test)
     kinds, note = _kinds([*probe, *test])
     sets, index = [list(probe), list(test)], {("", 0, 0): 0, ("", 1, 0): 1}
@@ -223,10 +225,11 @@ def study_shuffled(
                 sets.append(_shuffled(kind, records, seed))
     found = gather(vlm, sets, prompt=prompt, batch_size=batch_size, seed=seeds[0], steps=steps)
     given = _answers(found, index, kinds, seeds, steps)
-    rows = tuple(_rows(found, given))
+    chance = found.chance(1)
+    rows = tuple(_rows(found, given, chance))
     setting = setting_of(vlm, test, 0, seeds[0], prompt) | {"probing_records": len(probe)}
     notes = " ".join(filter(None, (note, found.note())))
-    return Shuffled(rows, found.chance, tuple(seeds), setting, notes)
+    return Shuffled(rows, chance, tuple(seeds), setting, notes)
 
 
 def _kinds(records: Sequence[Record]) -> tuple[list[str], str]:
@@ -288,7 +291,7 @@ def _place(
     return found.places[index[kind, side, number if kind else 0]]
 
 
-def _rows(found: Gathered, given: _Given) -> list[Condition]:
+def _rows(found: Gathered, given: _Given, chance: float) -> list[Condition]:
     rows, test = [], found.records(1)
     for name in CONDITIONS:
         for (condition, way), answers in given.items():
@@ -302,7 +305,7 @@ def _rows(found: Gathered, given: _Given) -> list[Condition]:
                 scores.balanced_accuracy_interval if still else spread_interval(scores.by_seed)
             )
             low, high = interval[0] - _ROUNDING, interval[1] + _ROUNDING
-            inside = low <= found.chance <= high
+            inside = low <= chance <= high
             must = name in _VOID and way == NEURONS[1]
             rows.append(Condition(name, way, scores, interval, inside, must))
     return rows

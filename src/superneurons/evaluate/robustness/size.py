@@ -233,6 +233,7 @@ def study_size(
         sets, pictures or labels that cannot be used.
     """
     check_sizes(sizes, seeds)
+    seeds = tuple(dict.fromkeys(seeds))
     wanted = sorted({min(size, len(probe)) for size in sizes})
     two_parts(probe, test)
     found = gather(vlm, [probe, test], prompt=prompt, batch_size=batch_size, seed=seeds[0],
