@@ -70,24 +70,32 @@ def probe(
     OutputError
         When the classifier cannot be written; before anything is captured.
     """
-    store = store.absolute()
     probing, site = probe_set(params, [_anywhere(record) for record in records])
+    given: tuple[Any, ...] = (params, probing, site, store.absolute())
     rank = rank_of_environment()
-    given: tuple[Any, ...] = (params, probing, site, store)
     work: Callable[..., Probed] = probe_on_rank
     if classifier is not None:
         work, given = fit_on_rank, (*given, classifier.absolute())
         if rank is None or rank.rank == 0:
             check_fit(params, probing, classifier.absolute(), overwrite=overwrite)
-    if rank is not None:
-        with joined_ranks(rank):
-            return work(rank, *given, progress)
-    if engine == "ranks":
-        result: Probed = on_local_ranks(ranks, work, given, progress=progress)
-        return result
-    if engine == "ray":
+    if rank is None and engine == "ray":
         return _on_ray(given, actors or Actors(), progress)
-    return work(Rank(), *given, progress)
+    return _on_ranks(rank, 1 if engine == "local" else ranks, work, given, progress)
+
+
+def _on_ranks(
+    rank: Rank | None,
+    n: int,
+    work: Callable[..., Probed],
+    given: tuple[Any, ...],
+    progress: Progress | None,
+) -> Probed:
+    """Work as the rank that this process is, or as the only one, or start some."""
+    if rank is not None or n == 1:
+        with joined_ranks(rank or Rank()) as joined:
+            return work(joined, *given, progress)
+    result: Probed = on_local_ranks(n, work, given, progress=progress)
+    return result
 
 
 def _anywhere(record: Record) -> Record:
