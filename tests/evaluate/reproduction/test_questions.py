@@ -210,3 +210,11 @@ def test_a_digest_hangs_on_the_order_and_on_every_picture(tmp_path: Path) -> Non
     first = digest([replace(one, images=(path,))])
     one.images[0].save(path)  # type: ignore[union-attr]
     assert digest([replace(one, images=(path,))]) != first
+
+
+def test_every_question_is_drawn_once_where_all_are_wanted() -> None:
+    """Never with replacement: of forty records each gives its "yes" once."""
+    for n_probe in (80, 3000):
+        found = questions_of(choices(40), choices(6, seed=1), replace(SETTINGS, n_probe=n_probe))
+        yes = [image_key(r.images[0]) for r in found.probe if r.label == "yes"]
+        assert len(yes) == len(set(yes)) == 40

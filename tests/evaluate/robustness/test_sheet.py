@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from superneurons.evaluate.robustness.sheet import Sheet, percent, signed, with_interval
 
@@ -72,3 +74,39 @@ def test_intervals_stand_beside_their_values() -> None:
 
 def test_nothing_is_minus_nothing() -> None:
     assert signed(-1e-9, (-1e-9, 0.0)) == "+0.0 (+0 to +0)"
+
+
+def test_both_ends_are_whole_per_cents_and_not_swapped() -> None:
+    assert with_interval(0.875, (0.5, 1.0)) == "87.5 (50–100)"
+    assert with_interval(0.0, (0.0, 0.004)) == "0.0 (0–0)"
+    assert signed(-0.5, (-1.0, 0.25)) == "-50.0 (-100 to +25)"
+
+
+def test_a_line_is_filled_before_another_begins() -> None:
+    """Three columns of four characters with two between them take sixteen, and no fewer."""
+    sheet = Sheet("", ("aaaa", "bbbb", "cccc"), (("1", "2", "3"),))
+    assert sheet.text(16).splitlines() == ["aaaa  bbbb  cccc", "1        2     3"]
+    assert sheet.text(15).splitlines() == [
+        "aaaa  bbbb", "1        2", "aaaa  cccc", "1        3"
+    ]  # fmt: skip
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    cells=st.lists(
+        st.lists(st.text("abc", min_size=1, max_size=12), min_size=4, max_size=4), min_size=1
+    ),
+    width=st.integers(30, 60),
+)
+def test_every_cell_is_printed_within_the_width_whatever_it_is(
+    cells: list[list[str]], width: int
+) -> None:
+    sheet = Sheet("", ("k", "l", "m", "n"), tuple(map(tuple, cells)))  # type: ignore[arg-type]
+    lines = sheet.text(width).splitlines()
+    assert max(map(len, lines)) <= width
+    blocks = len(lines) // (1 + len(cells))
+    assert len(lines) == blocks * (1 + len(cells))
+    for number, row in enumerate(cells, start=1):
+        shown = [lines[b * (1 + len(cells)) + number].split() for b in range(blocks)]
+        assert [part[0] for part in shown] == [row[0]] * blocks
+        assert [cell for part in shown for cell in part[1:]] == row[1:]

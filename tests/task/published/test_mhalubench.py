@@ -76,3 +76,23 @@ def test_a_row_whose_lists_do_not_fit_is_said(
         load_published("mhalubench", tmp_path, "train")
     assert [p.where for p in caught.value.problems] == ["MHaluBench_train.json:2"]
     assert said in caught.value.problems[0].what
+
+
+def test_every_claim_is_missed_that_has_no_picture(tmp_path: Path) -> None:
+    mhalubench(tmp_path)
+    (tmp_path / "data/image-to-text/a.jpg").unlink()
+    with pytest.warns(UserWarning, match="2 records without pictures"):
+        (record,) = load_published("mhalubench", tmp_path, "train", skip_bad=True)
+    assert "A dog sleeps" in record.question
+
+
+def test_claims_keep_their_own_answers_and_numbers(tmp_path: Path) -> None:
+    turned = MHALU[0] | {
+        "claim_list": MHALU[0]["claim_list"][::-1],
+        "ref_claim_label": [f" {label} " for label in MHALU[0]["ref_claim_label"][::-1]],
+    }
+    records = load_published("mhalubench", mhalubench(tmp_path, [turned, MHALU[1]]), "train")
+    assert [(r.id.rsplit(":", 1)[1], r.label) for r in records] == [
+        ("1", "no"), ("2", "yes"), ("1", "no")
+    ]  # fmt: skip
+    assert records[0].group == records[1].group != records[2].group

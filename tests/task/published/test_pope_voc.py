@@ -73,3 +73,33 @@ def test_every_list_that_is_missing_is_said(voc: Path) -> None:
         "cat_val.txt",
         "dog_val.txt",
     ]
+
+
+def test_three_of_each_at_most_and_as_many_of_either(voc: Path) -> None:
+    main = voc / "VOC2012/ImageSets/Main"
+    for one in ("cat", "cow", "car"):
+        path = main / f"{one}_val.txt"
+        path.write_text(path.read_text().replace("2008_000001 -1", "2008_000001  1"))
+    records = load_published("pope-voc", voc)
+    counts = Counter((r.group, r.label) for r in records)
+    assert counts["voc/2008_000001", "yes"] == counts["voc/2008_000001", "no"] == 3
+    shown = {f"Is there a {n} in the image?" for n in ("cat", "cow", "car", "dog", "person")}
+    first = [r for r in records if r.group == "voc/2008_000001"]
+    assert {r.question for r in first if r.label == "yes"} < shown
+    assert not {r.question for r in first if r.label == "no"} & shown
+    assert len({r.id for r in records}) == len(records)
+
+
+def test_the_draw_is_the_same_whatever_the_order_of_the_lists(voc: Path) -> None:
+    first = load_published("pope-voc", voc)
+    for path in (voc / "VOC2012/ImageSets/Main").iterdir():
+        path.write_text("\n\n".join(reversed(path.read_text().splitlines())))
+    assert load_published("pope-voc", voc) == first
+
+
+def test_a_missing_picture_is_missed_by_all_its_questions(voc: Path) -> None:
+    first = load_published("pope-voc", voc)
+    (voc / "VOC2012/JPEGImages/2008_000001.jpg").unlink()
+    with pytest.warns(UserWarning, match="4 records without pictures"):
+        rest = load_published("pope-voc", voc, skip_bad=True)
+    assert rest == [r for r in first if r.group == "voc/2008_000002"]

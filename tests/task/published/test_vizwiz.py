@@ -64,3 +64,36 @@ def test_answers_must_be_there(tmp_path: Path, answers: object) -> None:
     vizwiz(tmp_path, [VIZWIZ[0], VIZWIZ[1] | {"answers": answers}])
     with pytest.raises(DataError, match=r"val\.json:2: 'answers' must be a list of objects"):
         load_published("vizwiz", tmp_path, "val-all")
+
+
+def test_answers_are_counted_however_they_are_written(tmp_path: Path) -> None:
+    rows = [row(0, "Yes", " YES ", "no", "No", "yes"), row(1, "NO", "yes", "no ")]
+    records = load_published("vizwiz", vizwiz(tmp_path, rows), "val-all")
+    assert [r.label for r in records] == ["yes", "no"]
+
+
+def test_the_order_of_answers_changes_nothing(tmp_path: Path) -> None:
+    rows = [
+        row(0, "yes", "red", "yes", "no", "no"), row(1, "no", "yes", "no"), row(2, "red", "yes")
+    ]  # fmt: skip
+    turned = [one | {"answers": one["answers"][::-1]} for one in rows]
+    first = load_published("vizwiz", vizwiz(tmp_path, rows), "val-all")
+    assert load_published("vizwiz", vizwiz(tmp_path, turned), "val-all") == first
+    assert [r.id for r in first] == ["val.json:2"]
+
+
+def test_balancing_keeps_the_files_order_and_all_of_the_rarer_answer(tmp_path: Path) -> None:
+    rows = [row(i % 4, "yes" if i % 5 else "no") for i in range(20)]
+    everything = load_published("vizwiz", vizwiz(tmp_path, rows), "val-all")
+    records = load_published("vizwiz", tmp_path, "val")
+    assert [r for r in records if r.label == "no"] == [r for r in everything if r.label == "no"]
+    assert sum(r.label == "yes" for r in records) == 4
+    places = [everything.index(r) for r in records]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("field", ["image", "question"])
+def test_a_yes_no_question_that_lacks_something_is_said(tmp_path: Path, field: str) -> None:
+    vizwiz(tmp_path, [VIZWIZ[0], {k: v for k, v in VIZWIZ[1].items() if k != field}])
+    with pytest.raises(DataError, match=rf"val\.json:2: '{field}' is missing"):
+        load_published("vizwiz", tmp_path, "val-all")
