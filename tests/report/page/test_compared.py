@@ -75,3 +75,54 @@ def test_values_are_sorted_in_full_precision() -> None:
     told["rows"][0]["scores"]["balanced_accuracy"] = 0.123456
     values = [a.get("data-value") for a in _page(told).of("td")]
     assert values.count("0.123456") == 2
+
+
+def test_each_column_has_its_own_value() -> None:
+    scores = {
+        "n": 40, "accuracy": 0.11, "accuracy_interval": [0.1, 0.12], "balanced_accuracy": 0.21,
+        "balanced_accuracy_interval": [0.2, 0.22], "f1": 0.31, "ece": 0.041,
+    }  # fmt: skip
+    row = {
+        "name": "one", "scores": scores, "exit_layer": 0, "neurons": 1234, "note": "",
+        "ms": {"median": 5.5, "low": 5.0, "high": 6.0}, "speed_up_over_generate": 6.5,
+        "speed_up_over_prefill": 7.5, "agreement": 0.81, "best_neuron": 0.91, "null_maximum": 0.61,
+    }  # fmt: skip
+    page = _page({"rows": [row]})
+    assert page.text("thead").endswith(
+        "balanced accuracy, %accuracy, %F1, %ECE, %exit layerneurons"
+        "ms× generate× one tokenas base, %best neuron, %null max, %"
+    )
+    values = [cell.get("data-value") for cell in page.of("td")]
+    assert values == [
+        "0.21", "0.21", "0.11", "0.31", "0.041", "0", "1234", "5.5", "6.5", "7.5", "0.81", "0.91",
+        "0.61",
+    ]  # fmt: skip
+    assert page.text("tbody").endswith(
+        "21.0 (20.0–22.0)11.0 (10.0–12.0)31.04.101,2345.56.57.581.091.061.0"
+    )
+
+
+def test_records_are_those_of_the_first_row_that_was_scored() -> None:
+    told = comparison()
+    told["rows"][0] |= {"scores": None}
+    told["rows"][1]["scores"]["n"] = 1
+    assert "Each scored on the same 1 record," in _page(told).text("p", class_="finding")
+
+
+def test_the_base_model_and_what_is_recommended_have_their_looks() -> None:
+    page = _page(comparison())
+    dots = [a["class"] for a in page.of("circle", class_="dot")]
+    rows = [row["name"] for row in comparison()["rows"]]
+    assert len(dots) == len(rows)
+    assert dots[rows.index(OURS)] == "dot ours"
+    assert dots.count("dot ours") == dots.count("dot base") == 1
+
+
+def test_a_row_whose_name_is_markup_is_text() -> None:
+    told = comparison()
+    told["rows"][0] |= {"name": "<img src=x onerror=alert(1)>", "note": "<script>alert(2)</script>"}
+    page = _page(told)
+    assert not page.of("img")
+    assert not page.of("script")
+    assert "<img src=x onerror=alert(1)>" in page.text("tbody")
+    assert "<script>alert(2)</script>" in page.text("li")

@@ -8,7 +8,7 @@ from report.drawn import Page
 from report.runs import fitted_run, selection, sparse_run
 from superneurons.report.page.neurons import MOST_LISTED, chance_figure, neuron_sections
 from superneurons.report.page.section import placed_section
-from superneurons.report.run import Selection
+from superneurons.report.run import Chosen, Selection
 
 
 def _page(known: Selection) -> Page:
@@ -75,3 +75,28 @@ def test_chance_is_explained_beside_its_figure() -> None:
 def test_what_sees_no_prompt_has_no_position_in_it(kind: str, position: str, said: bool) -> None:
     known = replace(selection(), kind=kind, position=position)
     assert ("position" in _page(known).text("figcaption")) == said
+
+
+def test_each_listed_neuron_has_its_rank_place_score_and_weight() -> None:
+    chosen = (Chosen(2, 0, 0.875, -0.25), Chosen(1, 7, 0.75, 3.0))
+    page = _page(replace(selection(4, 16), chosen=chosen))
+    assert page.text("tbody") == "12087.5 %−0.2521775.0 %+3"
+    cells = [a for name, a in page.elements if name in ("td", "th") and a.get("scope") != "col"]
+    assert [cell.get("data-value") for cell in cells] == [
+        "1", "2", "0", "0.875", "-0.25", "2", "1", "7", "0.75", "3",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("chosen", "told"), [(60, "all of the 60"), (61, "the 60 strongest of")])
+def test_it_says_which_of_the_chosen_have_rings(chosen: int, told: str) -> None:
+    assert told in _page(selection(chosen=chosen)).text("figcaption")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [(MOST_LISTED, "All chosen neurons."), (MOST_LISTED + 1, "The 40 strongest of 41 chosen")],
+)
+def test_the_last_that_is_listed_is_no_rest(chosen: int, told: str) -> None:
+    page = _page(selection(chosen=chosen))
+    assert told in page.text("p")
+    assert len([a for a in page.of("th") if a.get("scope") == "row"]) == MOST_LISTED
