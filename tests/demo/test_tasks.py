@@ -27,11 +27,16 @@ def picture(record: Record) -> bytes:
     return image.tobytes()
 
 
-@pytest.mark.parametrize("name", YES_NO)
-def test_the_question_alone_says_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The words are looked at, not the pictures: spare their drawing.
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the drawing of pictures that nobody looks at."""
     blank = torch.zeros(1, 3, 128, 128, dtype=torch.uint8)
     monkeypatch.setattr(tasks, "render", lambda scenes, _: blank.expand(len(scenes), -1, -1, -1))
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("name", YES_NO)
+def test_the_question_alone_says_nothing(name: str) -> None:
     probe, test = make_task(name, n=600), make_task(name, n=600, split="test")
     words = CountVectorizer(ngram_range=(1, 2), token_pattern=r"\S+")
     train = words.fit_transform(r.question for r in probe)
@@ -40,6 +45,7 @@ def test_the_question_alone_says_nothing(name: str, monkeypatch: pytest.MonkeyPa
     assert accuracy == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", YES_NO)
 def test_every_string_has_both_answers_equally_often(name: str) -> None:
     counts: dict[str, Counter[str | None]] = {}
@@ -92,6 +98,7 @@ def test_the_same_seed_gives_the_same_records_and_another_seed_others() -> None:
     assert {picture(r) for r in first}.isdisjoint(picture(r) for r in other)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_presence_mixes_the_three_ways_evenly() -> None:
     records = make_task("presence", n=60)
     ways = Counter(r.id.split("/")[3] for r in records)
@@ -120,6 +127,7 @@ def test_five_kinds_were_never_trained() -> None:
     }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_answers_to_many_way_tasks_are_about_even() -> None:
     for name in ("counting", "category"):
         counts = Counter(r.label for r in make_task(name, n=400))
