@@ -225,3 +225,27 @@ def test_a_service_logs_what_it_answers(path: Path) -> None:
     (line,) = lines(path)
     assert (line["id"], line["answer"]) == ("mine", "yes")
     assert open_image(path.parent / line["image"]).getpixel((0, 0)) == (230, 230, 230)
+
+
+def test_a_picture_that_could_not_be_written_whole_leaves_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Image.Image.save
+    left = iter([True])
+
+    def full(self: Image.Image, to: Path, kind: str) -> None:
+        if next(left, False):
+            to.write_bytes(b"\x89PNG")
+            raise OSError(28, "No space left on device")
+        whole(self, to, kind)
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    log = AnswerLog(path, FITTED, LogSettings(pictures=True))
+    log("one", job(), YES)
+    log("two", job(), YES)
+    log.close()
+    (line,) = lines(path)
+    assert (line["id"], log.metrics()["failed"]) == ("two", 1)
+    assert [kept.name for kept in (path.parent / "answers-pictures").iterdir()] == [
+        Path(line["image"]).name
+    ]

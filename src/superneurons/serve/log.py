@@ -215,8 +215,12 @@ class AnswerLog:
         if self._kept_bytes >= self._settings.max_picture_bytes:
             return None
         partial = self._pictures / f".{name}.{time.monotonic_ns()}"
-        picture.save(partial, "PNG")
-        partial.replace(self._pictures / name)
+        try:
+            picture.save(partial, "PNG")
+            partial.replace(self._pictures / name)
+        except BaseException:  # a full disk must not be filled with halves
+            partial.unlink(missing_ok=True)
+            raise
         self._kept.add(name)
         self._kept_bytes += (self._pictures / name).stat().st_size
         return name
