@@ -123,11 +123,10 @@ def check_locked(
     """Compare a classifier or a cascade with what a lock says of it, and measure it again.
 
     Identity is compared exactly. Shares are tested by Fisher's exact test, two-sided, on the
-    independent records behind them, each of them at its part of the level (Bonferroni), so that an
-    unchanged classifier on other records of the same kind is reported in at most ``level`` of all
-    checks. On the very records of the lock it is rarer still: the test doesn't know that they are
-    the same. There are three shares, and of a cascade what each stage answers between its first
-    and its last, which follow from the others.
+    independent records behind them, each at its part of the level (Bonferroni), so that what is
+    unchanged is reported of other records of the same kind in at most ``level`` of all checks. On
+    the very records of the lock it is rarer still. The first and last stage of a cascade have no
+    share of their own: they follow from what goes on, and from the others.
 
     Parameters
     ----------
@@ -136,7 +135,7 @@ def check_locked(
     directory
         The classifier's.
     records
-        Labelled ones, of the kind that it was locked on.
+        Labelled, of the kind that it was locked on.
     level
         Above 0 and below 1.
     model
@@ -157,8 +156,7 @@ def check_locked(
     """
     if not 0 < level < 1:
         raise DataError(f"The level is {level}.", where="level", mend="Give a share such as 0.01.")
-    findings = list(_identity(locked, directory))
-    moved = _moved(locked)
+    findings, moved = list(_identity(locked, directory)), _moved(locked)
     if is_cascade(directory) != bool(locked.stages):
         return Checked(tuple(findings), {}, level, moved)
     try:
@@ -171,8 +169,7 @@ def check_locked(
         return Checked(tuple(findings), {}, level, moved)
     findings += _commit(locked, classifier.vlm)
     shares = _shares(locked, classifier, records, progress)
-    findings += _drifted(shares, level / len(shares))
-    return Checked(tuple(findings), shares, level, moved)
+    return Checked((*findings, *_drifted(shares, level / len(shares))), shares, level, moved)
 
 
 def _moved(locked: Locked) -> dict[str, tuple[str, str]]:
