@@ -64,3 +64,37 @@ def test_a_full_disk_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="No space left"), new_directory(tmp_path / "out"):
         raise OSError(28, "No space left on device")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_already_said_is_not_said_again(tmp_path: Path) -> None:
+    own = OutputError("The head cannot be written.", where="score.weight", mend="Export it again.")
+    with pytest.raises(OutputError) as caught, new_directory(tmp_path / "out"):
+        raise own
+    assert caught.value is own
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refusals_name_the_place(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    with new_directory(taken) as partial:
+        (partial / MARK).write_text("old")
+    with pytest.raises(OutputError) as caught:
+        check_free(taken)
+    assert caught.value.where == str(taken)
+    check_free(taken, overwrite=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError) as caught, new_directory(tmp_path / "file" / "out"):
+        pass
+    assert caught.value.where == str(tmp_path / "file")
+
+
+def test_what_others_keep_there_stays_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "note").write_text("mine")
+    with (
+        pytest.raises(OutputError, match="something other"),
+        new_directory(tmp_path / "mine", overwrite=True) as partial,
+    ):
+        (partial / MARK).write_text("new")
+    assert (tmp_path / "mine" / "note").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
