@@ -117,3 +117,22 @@ def test_a_test_label_that_is_never_fitted_on_is_said() -> None:
     probe = [r for r in shades(9) if r.label != "pale"]
     with pytest.warns(DataWarning, match="'pale': it can never be answered"):
         two_parts(probe, shades(6, seed=1))
+
+
+def test_every_part_has_the_rare_label_as_often_as_another() -> None:
+    """Eight of a hundred, four folds: two in each, whatever the seed."""
+    records = [
+        replace(r, label="yes" if i < 8 else "no") for i, r in enumerate(bright_records(100))
+    ]
+    for seed in range(3):
+        parts = crossed_parts(records, folds=4, seed=seed)
+        assert [sum(records[i].label == "yes" for i in part.test) for part in parts] == [2] * 4
+
+
+def test_another_seed_parts_otherwise_and_the_same_alike() -> None:
+    records = bright_records(40)
+    one, same, other = (
+        [part.test.tolist() for part in crossed_parts(records, folds=4, seed=seed)]
+        for seed in (0, 0, 1)
+    )
+    assert one == same != other
