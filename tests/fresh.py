@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import sys
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 
-__all__ = ["command", "fresh_processes"]
+__all__ = ["command", "fresh_processes", "script"]
 
 _IMPORTED = (
     "superneurons.cli.app",
@@ -39,3 +40,10 @@ def command(*words: object) -> None:
     os.dup2(silent, 2)
     sys.argv = ["superneurons", *map(str, words)]
     main()
+
+
+def script(code: str, said: Path, *words: object) -> None:
+    """Be a program of Python that prints to a file: what such a process is made with."""
+    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 1)
+    sys.argv = ["-c", *map(str, words)]
+    exec(compile(code, "<script>", "exec"), {"__name__": "__main__"})

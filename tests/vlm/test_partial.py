@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from transformers import (
     Qwen2Config,
 )
 
+from fresh import fresh_processes, script
 from pictures import bright_records
 from superneurons.errors import ModelError, ResourceError
 from superneurons.shortcut.classifier import SuperNeuronClassifier
@@ -457,9 +457,14 @@ def test_of_a_single_file_only_what_is_needed_is_read(llava_path: Path, tmp_path
         {**load_file(path / "model.safetensors"), heavy: extra}, path / "model.safetensors",
         {"format": "pt"},
     )  # fmt: skip
-    command = [sys.executable, "-c", MEASURE, str(llava_path), str(path), heavy]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    opened, read = map(int, done.stdout.split())
+    said = tmp_path / "said"
+    process = fresh_processes().Process(
+        target=script, args=(MEASURE, said, llava_path, path, heavy)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    opened, read = map(int, said.read_text().split())
     assert opened < extra.nbytes / 4
     assert read > extra.nbytes * 0.9  # so it would have shown
 
