@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from superneurons.errors import DataError, Problem
 
-__all__ = ["canonical_order", "folds", "hold_out"]
+__all__ = ["canonical_order", "folds", "hold_out", "sample_keys"]
 
 _FINGERPRINT_COLUMNS = 4096
 
@@ -134,11 +134,26 @@ def canonical_order(
     ndarray of shape (N,), int64
         Indices of the samples.
     """
-    keys = _sample_keys(X, codes, seed)
+    keys = sample_keys(X, codes, seed)
     return np.lexsort((keys,) if fold is None else (fold, keys))
 
 
-def _sample_keys(X: NDArray[Any], codes: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
+def sample_keys(X: NDArray[Any], codes: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
+    """Return a random-looking number for each sample, of its values and class alone.
+
+    Parameters
+    ----------
+    X
+        Shape (N, P), floating.
+    codes
+        Shape (N,).
+    seed
+        Another seed gives other numbers.
+
+    Returns
+    -------
+    ndarray of shape (N,), uint64
+    """
     # Equal fingerprints mean equal samples for all purposes here: which one goes where
     # changes nothing. A few thousand columns tell real activations apart.
     step = max(1, X.shape[1] // _FINGERPRINT_COLUMNS)
@@ -153,7 +168,7 @@ def _groups(
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
     """Group of each sample (N,), a random-looking key per group (G,), its class counts (G, C)."""
     if groups is None:
-        of_sample, keys = np.arange(len(codes)), _sample_keys(X, codes, seed)
+        of_sample, keys = np.arange(len(codes)), sample_keys(X, codes, seed)
     else:
         names, of_sample = np.unique(np.asarray([str(g) for g in groups]), return_inverse=True)
         keys = np.array([_key(str(name).encode(), seed) for name in names], dtype=np.uint64)

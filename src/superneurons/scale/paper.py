@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from superneurons.errors import DataError
 from superneurons.probes.paper import PaperSuperNeurons
 from superneurons.probes.scaling import fit_scale
-from superneurons.probes.splits import _sample_keys, hold_out
+from superneurons.probes.splits import hold_out, sample_keys
 from superneurons.scale.counts import SignCounts
 from superneurons.scale.ranks import Rank
 
@@ -206,5 +206,5 @@ class _Local:
         found = [np.zeros(0, np.uint64)]
         for X, rows in self._parts:
             held = self._held[rows]
-            found.append(_sample_keys(X[held], self._codes[rows[held]], self._seed))
+            found.append(sample_keys(X[held], self._codes[rows[held]], self._seed))
         return np.concatenate(found)

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superneurons.activations.capture import Captured, Progress, joined
-from superneurons.activations.site import Site, neurons_of
+from superneurons.activations.site import Site
 from superneurons.activations.store import read_shard
 from superneurons.errors import OutputError
-from superneurons.probes.base import ReadOut
 from superneurons.probes.paper import PaperSuperNeurons
 from superneurons.scale.paper import SharedPaper
 from superneurons.scale.probing import Probe, Probed, capture_on_rank, probe_of_rank
@@ -149,27 +148,8 @@ def _fit_paper(rank: Rank, read_out: PaperSuperNeurons, probe: Probe, store: Pat
     shards = _Shards(probe, store, rank.share(probe.plan.shards))
     searched = shards.depth * vlm.shape(site.kind)[1]
     rule = SharedPaper(**read_out.get_params())
-    _take(probe, rule.fit_shared(rank, shards, searched, probing.y, probing.groups))
-
-
-def _take(probe: Probe, read_out: ReadOut) -> None:
-    """Make a read-out of all neurons the classifier's, as its own ``fit`` does."""
-    classifier, probing, site = probe.classifier, probe.probing, probe.site
-    vlm = classifier.whole()
-    classifier.site_ = site
-    classifier.neurons_ = neurons_of(read_out.neurons_, vlm.shape(site.kind)[1])
-    deepest = max(neuron.layer for neuron in classifier.neurons_)
-    classifier.exit_layer_ = site.exit_layer(deepest, vlm.n_layers)
-    classifier.read_out_ = read_out.compact()
-    classifier.depth_answers_ = None
-    classifier.form_, classifier.question_ = probing.form, probing.question
-    classifier.classes_ = np.array(probing.labels, dtype=np.str_)
-    classifier.probing_ = {
-        "records": probing.n,
-        "questions": len(probing.records),
-        "groups": len(np.unique(probing.groups)),
-        "neurons_searched": read_out.n_features_in_,
-    }
+    fitted = rule.fit_shared(rank, shards, searched, probing.y, probing.groups)
+    classifier.adopt(fitted, probing, site)
 
 
 @dataclass(frozen=True)

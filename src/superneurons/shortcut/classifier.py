@@ -240,8 +240,23 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
         given = self.read_out_params or {}
         fit_to_site(read_out, vlm, site, seed=self.random_state, given=given.keys())
         read_out.fit(X, probing.y, groups=probing.groups)
+        return self.adopt(read_out, probing, site)
+
+    def adopt(self, read_out: ReadOut, probing: ProbingSet, site: Site) -> Self:
+        """Take over a read-out that was fitted on all neurons of a site.
+
+        Parameters
+        ----------
+        read_out
+            Its columns are those of the site's layers, from the first.
+        probing
+            What it was fitted on.
+        site
+            Where the neurons are.
+        """
+        vlm = self.whole()
         self.site_ = site
-        self.neurons_ = neurons_of(read_out.neurons_, width)
+        self.neurons_ = neurons_of(read_out.neurons_, vlm.shape(site.kind)[1])
         deepest = max(neuron.layer for neuron in self.neurons_)
         self.exit_layer_ = site.exit_layer(deepest, vlm.n_layers)
         self.read_out_ = read_out.compact()
@@ -253,7 +268,7 @@ class SuperNeuronClassifier(Answering, ClassifierMixin, BaseEstimator):
             "records": probing.n,
             "questions": len(probing.records),
             "groups": len(np.unique(probing.groups)),
-            "neurons_searched": int(X.shape[1]),
+            "neurons_searched": int(read_out.n_features_in_),
         }
         return self
 
