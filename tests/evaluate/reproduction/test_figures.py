@@ -94,3 +94,13 @@ def test_figures_can_be_compared() -> None:
     one, two = (figures_of(truth, given, classes=CLASSES, groups=range(20)) for _ in range(2))
     assert isinstance(one, Figures)
     assert one == two
+
+
+def test_one_claim_and_one_positive_are_a_whole_share() -> None:
+    """A single "yes" that is right is a precision and a recall of 1, and not of a half."""
+    found = figures_of(list("nnny"), list("nnny"), classes=("n", "y"), groups=range(4))
+    assert (found.precision.value, found.recall.value, found.f1.value) == (1, 1, 1)
+    never = figures_of(list("nnny"), list("nnnn"), classes=("n", "y"), groups=range(4))
+    assert (never.precision.value, never.recall.value, never.f1.value) == (0, 0, 0)
+    claimed = figures_of(list("nnny"), list("ynnn"), classes=("n", "y"), groups=range(4))
+    assert (claimed.precision.value, claimed.accuracy.value) == (0, 0.5)
