@@ -552,6 +552,16 @@ def test_a_directory_of_something_else_is_no_damaged_classifier(llava_path: Path
     assert "--out" in caught.value.mend
 
 
+def test_a_damaged_configuration_is_told_from_a_missing_one(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match=r"There is no classifier in .*: No such file") as gone:
+        read_config(tmp_path / "nowhere")
+    assert "Errno" not in str(gone.value)
+    (tmp_path / "config.json").write_text('{"cut off"')
+    with pytest.raises(ArtefactError, match=r"config\.json of this classifier is no JSON") as cut:
+        read_config(tmp_path)
+    assert cut.value.where == str(tmp_path / "config.json")
+
+
 @pytest.mark.parametrize("site", ["residual", "vision", "projector"])
 def test_the_resolution_is_kept_and_another_is_refused(vlm: VLM, tmp_path: Path, site: str) -> None:
     fitted = by_name(vlm, tmp_path / "clf", resolution=16, site=site, max_layer=1)

@@ -200,9 +200,15 @@ def read_any(directory: Path) -> dict[str, Any]:
     path = artefact_directory(directory) / _CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ArtefactError(
-            f"There is no classifier in {str(directory)!r}: {error}",
+            f"The {_CONFIG} of this classifier is no JSON: {error}",
+            where=str(path),
+            mend="Fit and save the classifier again.",
+        ) from error
+    except OSError as error:
+        raise ArtefactError(
+            f"There is no classifier in {str(directory)!r}: {error.strerror}.",
             where=str(path),
             mend="Give the directory that `superneurons fit --out` wrote.",
         ) from error
