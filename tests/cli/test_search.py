@@ -101,7 +101,7 @@ def test_limits_that_cannot_be_met_are_said_after_the_front(
         (("--sites", ""), "kinds: none given"),
         (("--orders", "backwards"), "'backwards' is unknown"),
         (("--min-accuracy", 95), "min_accuracy: 95"),
-        (("--holdout", 2), "test_size is 2"),
+        (("--holdout", 2), "where: --holdout"),
     ],
 )
 def test_mistakes_are_said_before_the_model_is_opened(

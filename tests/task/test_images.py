@@ -209,6 +209,14 @@ def test_embedded_bytes_that_are_no_picture_are_said(data: bytes, message: str) 
     assert caught.value.where == "an embedded picture"
 
 
+def test_a_picture_that_is_its_own_record_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    path = tmp_path / "a.png"
+    with pytest.raises(DataError) as caught:
+        check_images([Record((path,), "q?", id=str(path))])
+    assert [str(one) for one in caught.value.problems] == [f"{path}: The file is empty."]
+
+
 def test_check_images_reports_all_bad_ones_once(tmp_path: Path) -> None:
     noise().save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"no")

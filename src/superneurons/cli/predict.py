@@ -24,7 +24,7 @@ _Saved: TypeAlias = Annotated[
 _Pictures: TypeAlias = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[classifiers and pictures]...",
+        metavar="classifiers and pictures",
         help="Other classifiers (directories), to look at the same pictures once; pictures to "
         "ask about.",
     ),

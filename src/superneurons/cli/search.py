@@ -98,6 +98,7 @@ def search(
     from superneurons.evaluate.search import search_with_base, verify
 
     quiet()
+    _check_holdout(holdout)
     space = _space(resolutions, sites, positions, orders, max_layer, prompt_template)
     limits = _limits(max_latency, min_accuracy, within)
     _check_out(out, overwrite)
@@ -174,6 +175,15 @@ def _parts(
         train, held = held_out(train, share=share, seed=seed)
     check_parts(train, held)
     return train, held
+
+
+def _check_holdout(share: float) -> None:
+    if not 0 < share < 1:
+        raise DataError(
+            f"The share that is held out is {share:g}.",
+            where="--holdout",
+            mend="Give a share between 0 and 1, such as 0.25.",
+        )
 
 
 def _check_out(out: Path | None, overwrite: bool) -> None:

@@ -87,7 +87,7 @@ def check_images(records: Sequence[Record]) -> None:
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         tried = dict(zip(sources, pool.map(_tried, sources.values()), strict=True))
     problems = [
-        Problem(_place(records, users[handle]), found)
+        _problem(_place(records, users[handle]), found)
         for handle, found in tried.items()
         if isinstance(found, str)
     ]
@@ -191,6 +191,10 @@ def _tried(source: ImageSource) -> str | set[Treatment]:
 def _place(records: Sequence[Record], users: list[int]) -> str:
     first = records[users[0]].id or f"record {users[0]}"
     return first if len(users) == 1 else f"{first} and {len(users) - 1} more"
+
+
+def _problem(place: str, found: str) -> Problem:
+    return Problem(place, found.removeprefix(f"{place}: "))  # the picture is all there is of it
 
 
 def _what(error: Exception, source: ImageSource | bytes) -> str:
