@@ -557,7 +557,7 @@ def test_a_damaged_configuration_is_told_from_a_missing_one(tmp_path: Path) -> N
         read_config(tmp_path / "nowhere")
     assert "Errno" not in str(gone.value)
     (tmp_path / "config.json").write_text('{"cut off"')
-    with pytest.raises(ArtefactError, match=r"config\.json of this classifier is no JSON") as cut:
+    with pytest.raises(ArtefactError, match=r"config\.json here is no JSON") as cut:
         read_config(tmp_path)
     assert cut.value.where == str(tmp_path / "config.json")
 

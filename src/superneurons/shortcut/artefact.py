@@ -200,15 +200,10 @@ def read_any(directory: Path) -> dict[str, Any]:
     path = artefact_directory(directory) / _CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
+        gone = f"There is no classifier in {str(directory)!r}: {getattr(error, 'strerror', '')}."
         raise ArtefactError(
-            f"The {_CONFIG} of this classifier is no JSON: {error}",
-            where=str(path),
-            mend="Fit and save the classifier again.",
-        ) from error
-    except OSError as error:
-        raise ArtefactError(
-            f"There is no classifier in {str(directory)!r}: {error.strerror}.",
+            gone if isinstance(error, OSError) else f"The {_CONFIG} here is no JSON: {error}",
             where=str(path),
             mend="Give the directory that `superneurons fit --out` wrote.",
         ) from error
