@@ -249,3 +249,18 @@ def test_what_is_no_demo_is_not_cleared_away(
     assert done.code == 2
     assert "exists already" in done.err
     assert (tmp_path / "runs" / "demo-dark" / "run.json").read_text() == "mine"
+
+
+def test_an_earlier_demo_stays_until_there_is_another(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("superneurons.vlm.opening.open_vlm", interrupted)
+    monkeypatch.chdir(tmp_path)
+    earlier = tmp_path / "runs" / "demo-dark" / "classifier" / "config.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("{}")
+    assert run("demo", "--probe", 8, "--test", 8).code == 130
+    assert earlier.read_text() == "{}"

@@ -38,7 +38,8 @@ def demo(
     from superneurons.vlm.opening import open_vlm
 
     quiet()
-    directory = _free(out or _DEFAULT_OUT / f"demo-{task}", given=out is not None)
+    directory = out or _DEFAULT_OUT / f"demo-{task}"
+    earlier = _free(directory, given=out is not None)
     records = make_task(task, n=probe, split="probe", seed=seed)
     others = make_task(task, n=test, split="test", seed=seed)
     with step("opening the model"):
@@ -48,6 +49,8 @@ def demo(
         vlm, records, others, read_outs=("paper", "super-neurons"), batch_size=batch_size,
         seed=seed, steps=step, witness=lambda *what: seen.extend(what),
     )  # fmt: skip
+    if earlier:
+        shutil.rmtree(directory)
     classifier.save_pretrained(directory / _CLASSIFIER)
     if as_json:
         print_json({"task": task, **found.as_dict()})
@@ -66,11 +69,11 @@ def demo(
     )
 
 
-def _free(directory: Path, *, given: bool) -> Path:
-    """Return the directory, emptied of an earlier demo where the user didn't name it."""
+def _free(directory: Path, *, given: bool) -> bool:
+    """Return whether an earlier demo makes room, where the user didn't name the directory."""
     from superneurons.shortcut.artefact import check_output
 
-    if directory.exists() and not given and (directory / _CLASSIFIER / "config.json").exists():
-        shutil.rmtree(directory)
-    check_output(directory)
-    return directory
+    earlier = not given and (directory / _CLASSIFIER / "config.json").exists()
+    if not earlier:
+        check_output(directory)
+    return earlier
