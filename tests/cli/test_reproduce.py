@@ -190,6 +190,6 @@ def test_what_was_found_is_kept_even_if_nobody_reads_it(
 ) -> None:
     out = tmp_path / "kept"
     monkeypatch.setattr(sys, "stdout", Closed())
-    assert run("reproduce", "bright", *words, "-o", out, "--json").code == 1
+    assert run("reproduce", "bright", *words, "-o", out, "--json").code == 141
     monkeypatch.undo()
     assert run("reproduce", "--again", out).code == 0
