@@ -19,9 +19,9 @@ _HEAD = """\
 <!-- Written by docs/cli_reference.py; a test fails where it differs from what the program says. -->
 
 Results go to standard output, progress and notes to standard error. Exit codes: 0 done; 2 something
-to mend, said on standard error; 3 a check found drift; 130 interrupted; 141 whoever read the output went
-away (`| head`), and what was to be saved is saved; 1 a defect of this program. `superneurons --version`
-says which one it is.
+to mend, said on standard error; 3 a check found drift; 130 interrupted; 141 whoever read the output
+went away (`| head`), and what was to be saved is saved; 1 a defect of this program.
+`superneurons --version` says which one it is.
 """
 _WORDS = {"Path": "path", "float": "number", "int": "whole number", "str": "text"}
 

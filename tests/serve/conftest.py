@@ -6,9 +6,9 @@ import pytest
 
 from pictures import choices, murky, shades
 from serve.fitted import bright, quietly
-from superneurons.serve.loading import Estimator
 from superneurons.shortcut.cascade import Cascade
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.estimator import Estimator
 from superneurons.vlm.model import VLM
 
 

@@ -11,10 +11,11 @@ from typing import Any
 from pictures import bright_records
 from superneurons.serve.engine import ModelEngine
 from superneurons.serve.jobs import Answer, Job
-from superneurons.serve.loading import Estimator, Served
+from superneurons.serve.loading import Served
 from superneurons.serve.settings import EngineSettings
 from superneurons.shortcut.cascade import Cascade, CascadeWarning
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.estimator import Estimator
 from superneurons.shortcut.prediction import Prediction
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM

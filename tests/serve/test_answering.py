@@ -9,11 +9,11 @@ from serve.fitted import job_of
 from superneurons.serve.answering import Answered, answer_of
 from superneurons.serve.batching import Ticket
 from superneurons.serve.jobs import Answer, Vote
-from superneurons.serve.loading import Estimator
 from superneurons.serve.passes import run_batch
 from superneurons.serve.preparing import member_of, prepare
 from superneurons.serve.routes import route_of
 from superneurons.serve.vision_cache import Bounded
+from superneurons.shortcut.estimator import Estimator
 from superneurons.task.record import Record
 
 

@@ -15,9 +15,9 @@ from serve.fitted import WITHIN, alone, answers, bright, job_of, jobs, serving
 from superneurons.errors import BusyError, DataError, DeadlineError
 from superneurons.serve import engine as engine_module
 from superneurons.serve.jobs import Answer, Job
-from superneurons.serve.loading import Estimator
 from superneurons.shortcut.cascade import Cascade
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.estimator import Estimator
 from superneurons.shortcut.prediction import Prediction
 from superneurons.vlm.model import VLM
 
@@ -433,12 +433,16 @@ def test_stopping_under_load_loses_no_accepted_job(
 ) -> None:
     with serving(llava, one, max_batch=4) as engine:
         futures = [engine.submit(job) for job in jobs(10)]
-        stopper = threading.Thread(target=engine.drain, args=[WITHIN])
-        stopper.start()
-        with pytest.raises(BusyError, match="stopping"):
+
+        def flood() -> None:
             for job in jobs(40) * 50:
                 futures.append(engine.submit(job))
                 time.sleep(0.0005)
+
+        stopper = threading.Thread(target=engine.drain, args=[WITHIN])
+        stopper.start()
+        with pytest.raises(BusyError, match="stopping"):
+            flood()
         stopper.join()
         assert all(future.done() for future in futures)
         assert {future.result().label for future in futures} == {"yes", "no"}

@@ -12,13 +12,13 @@ from serve.fitted import alone, bright, job_of
 from superneurons.errors import DataError
 from superneurons.serve.batching import Ticket
 from superneurons.serve.jobs import Job
-from superneurons.serve.loading import Estimator
 from superneurons.serve.passes import Found, run_batch
 from superneurons.serve.preparing import member_of, prepare
 from superneurons.serve.routes import Route, base_route, route_of
 from superneurons.serve.spelling import Speller
 from superneurons.serve.vision_cache import Bounded
 from superneurons.shortcut.cascade_run import Anew, GoneOn
+from superneurons.shortcut.estimator import Estimator
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 

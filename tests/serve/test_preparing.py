@@ -8,10 +8,10 @@ from pictures import bright_records
 from superneurons.errors import DataError
 from superneurons.serve.batching import Ticket
 from superneurons.serve.jobs import Job
-from superneurons.serve.loading import Estimator
 from superneurons.serve.preparing import Member, member_of, prepare
 from superneurons.serve.routes import Route, base_route, route_of
 from superneurons.serve.spelling import Speller
+from superneurons.shortcut.estimator import Estimator
 from superneurons.vlm.model import VLM
 
 PICTURES = [record.images for record in bright_records(3)]

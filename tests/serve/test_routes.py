@@ -7,9 +7,9 @@ from PIL import Image
 
 from superneurons.errors import DataError
 from superneurons.serve.jobs import Job
-from superneurons.serve.loading import Estimator
 from superneurons.serve.routes import base_route, route_of
 from superneurons.serve.spelling import Speller
+from superneurons.shortcut.estimator import Estimator
 from superneurons.vlm.model import VLM
 
 PICTURE = (Image.new("RGB", (8, 8)),)

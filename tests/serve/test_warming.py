@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from serve.fitted import bright
-from superneurons.serve.loading import Estimator
 from superneurons.serve.pace import Pace
 from superneurons.serve.routes import base_route, route_of
 from superneurons.serve.spelling import Speller
 from superneurons.serve.warming import warm
 from superneurons.shortcut.cascade_run import GoneOn
+from superneurons.shortcut.estimator import Estimator
 from superneurons.vlm.graphs import AccelerationWarning
 from superneurons.vlm.model import VLM
 

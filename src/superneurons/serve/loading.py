@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from superneurons.activations.site import Site
 from superneurons.errors import DataError, MismatchError, Problem, SuperNeuronsError
 from superneurons.serve.settings import EngineSettings
-from superneurons.shortcut.artefact import read_any, read_config
 from superneurons.shortcut.cascade import Cascade
-from superneurons.shortcut.cascade_artefact import learnt_cascade, read_cascade_config
+from superneurons.shortcut.cascade_artefact import learnt_cascade
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.estimator import Estimator, read_estimator
 from superneurons.vlm.acceleration import Acceleration
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
 from superneurons.vlm.preparation import Preparation
 
-__all__ = ["Estimator", "Served", "load_served"]
-
-Estimator: TypeAlias = SuperNeuronClassifier | Cascade
-"""What answers: a classifier with one exit, or a cascade."""
+__all__ = ["Served", "load_served"]
 
 # What makes a base model the same one, in the artefact's words.
 _BASE = ("name", "revision", "dtype")
@@ -95,11 +92,7 @@ def load_served(
 
 
 def _configs(directories: Sequence[Path]) -> dict[Path, dict[str, Any]]:
-    found = {}
-    for directory in map(Path, directories):
-        cascade = read_any(directory).get("kind") == "cascade"
-        found[directory] = (read_cascade_config if cascade else read_config)(directory)
-    return found
+    return {directory: read_estimator(directory) for directory in map(Path, directories)}
 
 
 def _named(directory: Path) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 
 from superneurons.errors import DataError, Problem
 from superneurons.serve.jobs import Depth, Job
-from superneurons.serve.loading import Estimator
 from superneurons.serve.spelling import Speller
 from superneurons.shortcut.cascade import Cascade
 from superneurons.shortcut.cascade_run import live_stages
 from superneurons.shortcut.cascade_stages import SITE, Stage
+from superneurons.shortcut.estimator import Estimator
 from superneurons.shortcut.form import Form, questions_each
 from superneurons.task.lettered import LETTERS
 from superneurons.task.record import Record
