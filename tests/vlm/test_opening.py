@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
 
 from superneurons.errors import (
     ModelError,
@@ -142,3 +147,31 @@ def test_a_package_that_a_tower_needs_is_named(tmp_path: Path, depth: int | None
     with pytest.raises(ModelError, match=r"needs a package.* timm") as caught:
         open_vlm(str(path), device="cpu", depth=depth)
     assert "Install it" in caught.value.mend
+
+
+@pytest.mark.parametrize("depth", [None, 2])
+def test_models_opened_by_several_threads_are_loaded_one_after_another(
+    llava_path: Path, depth: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tying, loading, most = PreTrainedModel.tie_weights, [0], [0]
+
+    def watched(load: Callable[..., Any]) -> Callable[..., Any]:
+        def loaded(*given: Any) -> Any:
+            loading[0] += 1
+            most[0] = max(most[0], loading[0])
+            time.sleep(0.05)
+            try:
+                return load(*given)
+            finally:
+                loading[0] -= 1
+
+        return loaded
+
+    for name in ("_whole", "_part"):
+        monkeypatch.setattr(opening, name, watched(getattr(opening, name)))
+    with ThreadPoolExecutor(3) as threads:
+        given = {"device": "cpu", "depth": depth, "verify": False}
+        opened = [threads.submit(open_vlm, str(llava_path), **given) for _ in range(3)]
+        assert len({future.result().model for future in opened}) == 3
+    assert most == [1]
+    assert PreTrainedModel.tie_weights is tying, "what is switched off for loading is on again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import torch
@@ -28,6 +29,10 @@ from superneurons.vlm.source import Source, check_complete, check_memory, locate
 from superneurons.vlm.verified import Verify, check_verify, verify_on_load
 
 __all__ = ["device_of", "dtype_of", "explained", "open_vlm", "refuse_missing"]
+
+# While transformers loads a model, it switches things off for the whole process (the tying of
+# weights, the default dtype): two at once can leave them off.
+_ONE_AT_A_TIME = Lock()
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -121,7 +126,7 @@ def _loaded(
     cut: tuple[int, int | None] | None,
     options: Any,
 ) -> Any:
-    with explained(source):
+    with _ONE_AT_A_TIME, explained(source):
         if cut is None:
             model = _whole(source, family, dtype, device, options)
         else:
