@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,34 @@ def test_the_list_says_what_the_model_was_trained_on(run: Runner) -> None:
     assert tasks["presence"]["trained"]
     assert not tasks["bigger"]["trained"]
     assert "presence" in run("tasks", "list").out
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("tasks", "list"), 0),
+        (("tasks", "show", "pope", "--json"), 0),
+        (("tasks", "make", "presense", "--out", "new"), 2),
+        (("tasks", "make", "dark", "--out", "."), 2),
+    ],
+)
+def test_what_draws_nothing_does_without_torch(
+    words: tuple[str, ...], code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").touch()
+    program = (
+        "import sys; from superneurons.cli.app import main\n"
+        f"sys.argv = ['superneurons', *{words!r}]\n"
+        "try: main()\n"
+        f"except SystemExit as end: assert end.code == {code}, end.code\n"
+        "slow = {'torch', 'transformers', 'scipy', 'sklearn'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("mend:" in done.stderr) == bool(code)
 
 
 def test_the_list_has_published_tasks_too(run: Runner) -> None:

@@ -9,7 +9,7 @@ from PIL.Image import Image
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from superneurons.demo import tasks
+from superneurons.demo import render
 from superneurons.demo.atlas import load_atlas
 from superneurons.demo.tasks import TASKS, make_task
 from superneurons.errors import DataError
@@ -31,7 +31,7 @@ def picture(record: Record) -> bytes:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the drawing of pictures that nobody looks at."""
     blank = torch.zeros(1, 3, 128, 128, dtype=torch.uint8)
-    monkeypatch.setattr(tasks, "render", lambda scenes, _: blank.expand(len(scenes), -1, -1, -1))
+    monkeypatch.setattr(render, "render", lambda scenes, _: blank.expand(len(scenes), -1, -1, -1))
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -6,22 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zlib import crc32
 
-import numpy as np
-import torch
-from PIL import Image
-
 from superneurons.demo import easyvqa
-from superneurons.demo.atlas import load_atlas
 from superneurons.demo.questions import KINDS, NO, YES
-from superneurons.demo.render import render
-from superneurons.demo.scenes import concat
-from superneurons.demo.stage import Twins
-from superneurons.demo.twins import make_twins
 from superneurons.errors import DataError
 from superneurons.task.record import Record
+
+if TYPE_CHECKING:  # the list of tasks is wanted without what draws their pictures: torch
+    import numpy as np
+    from PIL import Image
+
+    from superneurons.demo.stage import Twins
 
 __all__ = ["TASKS", "TaskInfo", "make_task"]
 
@@ -145,6 +142,8 @@ def make_task(
     >>> sorted(r.label for r in records)
     ['no', 'no', 'yes', 'yes']
     """
+    import numpy as np
+
     task = _task(name)
     # Probing and test sets draw from streams of their own, whatever the seed.
     stream = (seed, crc32(name.encode()), ("probe", "test").index(split), sprites == "unseen")
@@ -158,6 +157,8 @@ def make_task(
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Keep torch to one thread: scenes are too small to share, and threads that wait cost more."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -179,6 +180,14 @@ def _task(name: str) -> TaskInfo:
 def _twin_records(
     task: TaskInfo, n: int, split: Split, sprites: Sprites, rng: np.random.Generator
 ) -> list[Record]:
+    import numpy as np
+    from PIL import Image
+
+    from superneurons.demo.atlas import load_atlas
+    from superneurons.demo.render import render
+    from superneurons.demo.scenes import concat
+    from superneurons.demo.twins import make_twins
+
     atlas = load_atlas()
     pool = atlas.pool(seen=sprites == "seen")
     shares = np.diff(np.linspace(0, n // 2, len(task.parts) + 1).round().astype(int))

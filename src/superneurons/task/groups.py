@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from superneurons.errors import DataError, Problem
 from superneurons.task.images import image_keys
@@ -53,6 +51,10 @@ def group_ids(records: Sequence[Record]) -> NDArray[np.int64]:
     names = sorted({key for own in keys for key in own})
     node = {name: index for index, name in enumerate(names)}
     links = np.array([(node[own[0]], node[key]) for own in keys for key in own]).T
+    # Published tasks are listed without it.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(links.shape[1]), (links[0], links[1])), shape=(len(names),) * 2)
     _, component = connected_components(graph, directed=False)
     return np.array([component[node[own[0]]] for own in keys], np.int64)
