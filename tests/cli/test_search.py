@@ -97,8 +97,8 @@ def test_limits_that_cannot_be_met_are_said_after_the_front(
     ("words", "said"),
     [
         (("--resolutions", "64,big"), "'big'"),
-        (("--sites", "residue"), "residue"),
-        (("--sites", ""), "kinds: none given"),
+        (("--sites", "residue"), "--sites: 'residue' is unknown; did you mean 'residual'?"),
+        (("--sites", ""), "--sites: none given"),
         (("--orders", "backwards"), "'backwards' is unknown"),
         (("--min-accuracy", 95), "min_accuracy: 95"),
         (("--holdout", 2), "where: --holdout"),
@@ -110,3 +110,18 @@ def test_mistakes_are_said_before_the_model_is_opened(
     done = run("search", "-m", "no/such/model", "-d", train, *words)
     assert done.code == 2
     assert said in done.err
+
+
+def test_all_words_that_are_wrong_are_said_at_once(run: Runner, train: Path) -> None:
+    done = run(
+        "search", "-d", train, "--resolutions", "64,big", "--sites", "visio",
+        "--positions", "image-mean", "--orders", "question_first",
+    )  # fmt: skip
+    assert done.code == 2
+    for said in (
+        "--resolutions: 'big' is no whole number",
+        "--sites: 'visio' is unknown; did you mean 'vision'?",
+        "--positions: 'image-mean' is unknown; did you mean 'image_mean'?",
+        "--orders: 'question_first' is unknown; did you mean 'question-first'?",
+    ):
+        assert said in done.err

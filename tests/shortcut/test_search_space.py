@@ -32,7 +32,8 @@ def test_the_model_as_it_is_comes_first(llava: VLM) -> None:
         ({"kinds": ()}, "kinds: none given"),
         ({"orders": ("answer-first",)}, "'answer-first' is unknown"),
         ({"positions": ("first_generated",)}, "allows no early exit"),
-        ({"kinds": ("residue",)}, "no site 'residue'"),
+        ({"kinds": ("residue",)}, "kinds: 'residue' is unknown; did you mean 'residual'?"),
+        ({"positions": ("imgmean",)}, "positions: 'imgmean' is unknown; did you mean"),
         ({"max_layer": 0}, "max_layer: 0"),
         ({"resolutions": (64, 0)}, "resolutions: 0"),
         ({"template": "{question}"}, "{pictures} is there 0 times"),
@@ -48,6 +49,10 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(DataError) as refused:
         SearchSpace(kinds=(), max_layer=-1, resolutions=(-5,), template="")
     assert len(refused.value.problems) == 5
+    wrong: dict[str, Any] = {"kinds": ("x", "mlp"), "positions": ("y",), "orders": ("z",)}
+    with pytest.raises(DataError) as refused:
+        SearchSpace(**wrong)
+    assert [problem.where for problem in refused.value.problems] == [*wrong]
 
 
 def test_a_template_or_the_lack_of_one_leaves_one_order(llava: VLM) -> None:

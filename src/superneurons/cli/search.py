@@ -212,15 +212,26 @@ def _space(
 
     given = _words(resolutions or "")
     wrong = [word for word in given if not word.isdecimal()]
-    if wrong:
-        raise DataError(
-            "Some resolutions are no whole numbers.",
-            problems=[Problem("--resolutions", repr(word)) for word in wrong],
-            mend="Give pixels per side with commas between, such as 64,96.",
-        )
+    problems = [Problem("resolutions", f"{word!r} is no whole number") for word in wrong]
     named: Any = {"kinds": _words(sites), "positions": _words(positions), "orders": _words(orders)}
     named |= {"max_layer": max_layer, "template": template}
-    return SearchSpace(resolutions=tuple(map(int, given)), **named)
+    mend = "Give pixels per side with commas between, such as --resolutions 64,96."
+    try:
+        space = SearchSpace(tuple(int(word) for word in given if word not in wrong), **named)
+    except DataError as error:
+        problems += error.problems
+        mend = f"{mend} {error.mend}" if wrong else str(error.mend)
+    if problems:
+        raise DataError(
+            "There is nothing to search here.",
+            problems=[Problem(_option(p.where), p.what) for p in problems],
+            mend=mend,
+        )
+    return space
+
+
+def _option(field: str) -> str:
+    return "--" + {"kinds": "sites"}.get(field, field).replace("_", "-")
 
 
 def _words(text: str) -> tuple[str, ...]:

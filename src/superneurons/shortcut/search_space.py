@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import product
 
-from superneurons.activations.site import Position, Site
+from superneurons.activations.site import POSITIONS, Position, Site
 from superneurons.errors import DataError, ModelError, Problem
 from superneurons.vlm.model import VLM
 from superneurons.vlm.prompt import ORDERS, Prompt, PromptOrder, has_chat_template
-from superneurons.vlm.taps import Kind
+from superneurons.vlm.taps import KINDS, Kind
 
 __all__ = ["SearchSpace"]
+
+_LATE = "first_generated"
+_EARLY = tuple(position for position in POSITIONS if position != _LATE)
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,9 @@ class SearchSpace:
     def __post_init__(self) -> None:
         choices = {"kinds": self.kinds, "positions": self.positions, "orders": self.orders}
         problems = [Problem(name, "none given") for name, given in choices.items() if not given]
-        problems += [
-            Problem("orders", f"{order!r} is unknown")
-            for order in self.orders if order not in ORDERS
-        ]  # fmt: skip
+        problems += _unknown("kinds", self.kinds, KINDS)
+        problems += _unknown("positions", self.positions, POSITIONS)
+        problems += _unknown("orders", self.orders, ORDERS)
         problems += [
             Problem("resolutions", f"{pixels}, not at least 1")
             for pixels in self.resolutions if pixels < 1
@@ -60,25 +64,19 @@ class SearchSpace:
         if self.max_layer is not None and self.max_layer < 1:
             problems.append(Problem("max_layer", f"{self.max_layer}, not at least 1"))
         problems += _problems_of(self.template)
-        if "first_generated" in self.positions:
-            problems.append(Problem("positions", "first_generated allows no early exit"))
+        if _LATE in self.positions:
+            problems.append(Problem("positions", f"{_LATE} allows no early exit"))
         if problems:
             raise DataError(
                 "There is nothing to search here.",
                 problems=problems,
-                mend=f"Give at least one of each; orders: {', '.join(ORDERS)}; a template holds "
-                "{pictures} and {question}, each once.",
+                mend=f"Give at least one of each. Sites: {', '.join(KINDS)}. Positions: "
+                f"{', '.join(_EARLY)}. Orders: {', '.join(ORDERS)}. A template holds {{pictures}} "
+                "and {question}, each once.",
             )
-        self.sites(only_pictures=True)
 
     def sites(self, *, only_pictures: bool) -> list[Site]:
-        """Return the sites; without those that see only pictures unless they are wanted.
-
-        Raises
-        ------
-        DataError
-            For an unknown kind or position.
-        """
+        """Return the sites; without those that see only pictures unless they are wanted."""
         found = [Site(kind) for kind in self.kinds if Site(kind).sees_only_pictures]
         found = found if only_pictures else []
         decoder = [kind for kind in self.kinds if not Site(kind).sees_only_pictures]
@@ -119,6 +117,14 @@ class SearchSpace:
                 "This model cannot see pictures at some resolutions.", problems=problems, mend=mend
             )
         return views
+
+
+def _unknown(field: str, given: Sequence[str], known: Sequence[str]) -> Iterator[Problem]:
+    for word in given:
+        if word not in known:
+            near = get_close_matches(word, known, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            yield Problem(field, f"{word!r} is unknown{meant}")
 
 
 def _problems_of(template: str | None) -> list[Problem]:

@@ -40,8 +40,10 @@ def test_options_are_asked_for_in_the_papers_words() -> None:
         ({"margin_step": 0.0}, "margin_step: 0.0 is not in (0, 0.03]"),
         ({"margin_step": 0.1}, "margin_step: 0.1"),
         ({"positions": ()}, "positions: none"),
-        ({"positions": ("image_mean",)}, "positions: image_mean; known: last_prompt"),
+        ({"positions": ("image_mean",)}, "positions: 'image_mean' is none of last_prompt"),
+        ({"positions": ("lastprompt",)}, "did you mean 'last_prompt'?"),
         ({"row": "llava"}, "row: 'llava' is none of llava-7b"),
+        ({"row": "qwen3-4b"}, "did you mean 'qwen3-vl-4b'?"),
     ],
 )
 def test_what_cannot_be_run_is_refused(wrong: dict[str, Any], said: str) -> None:

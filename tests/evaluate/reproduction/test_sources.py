@@ -40,12 +40,16 @@ def test_the_seed_makes_other_records() -> None:
     assert first[0].images[0].tobytes() != second[0].images[0].tobytes()  # type: ignore[union-attr]
 
 
-def test_a_published_task_says_that_its_pictures_are_elsewhere() -> None:
+@pytest.mark.parametrize("task", ["pope", "AOKVQA", "eurosat"])
+def test_a_published_task_says_that_its_pictures_are_elsewhere(task: str) -> None:
     with pytest.raises(DataError, match="don't come with this package") as refused:
-        records_of(Settings("pope"))
-    assert "--data pope:DIR@train" in str(refused.value)
+        records_of(Settings(task))
+    assert f"--data {task}:DIR@train" in str(refused.value)
 
 
-def test_an_unknown_task_is_refused_with_the_nearest() -> None:
-    with pytest.raises(DataError, match="no embedded task 'drak'"):
-        records_of(Settings("drak"))
+@pytest.mark.parametrize(("wrong", "near"), [("drak", "dark"), ("pop", "pope"), ("quux", None)])
+def test_an_unknown_task_is_refused_with_the_nearest_of_all(wrong: str, near: str | None) -> None:
+    with pytest.raises(DataError, match=f"no task {wrong!r}") as refused:
+        records_of(Settings(wrong))
+    assert ("Did you mean" in str(refused.value)) == (near is not None)
+    assert near is None or f"Did you mean {near!r}?" in str(refused.value)

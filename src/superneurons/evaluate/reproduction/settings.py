@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 from superneurons.activations.site import TOKENS, Position
@@ -114,10 +116,20 @@ def check_settings(settings: Settings) -> None:
     ]
     if s.margin_step is not None and not 0 < s.margin_step <= 0.03:
         problems.append(Problem("margin_step", f"{s.margin_step} is not in (0, 0.03]"))
-    if not s.positions or set(s.positions) - set(TOKENS):
-        named = ", ".join(s.positions) or "none"
-        problems.append(Problem("positions", f"{named}; known: {', '.join(TOKENS)}"))
+    problems += [
+        Problem("positions", _unknown(position, TOKENS))
+        for position in s.positions
+        if position not in TOKENS
+    ]
+    if not s.positions:
+        problems.append(Problem("positions", f"none; known: {', '.join(TOKENS)}"))
     if s.row is not None and s.row not in MODELS:
-        problems.append(Problem("row", f"{s.row!r} is none of {', '.join(MODELS)}"))
+        problems.append(Problem("row", _unknown(s.row, MODELS)))
     if problems:
         raise DataError("These settings can't be run.", problems=problems, mend="Change them.")
+
+
+def _unknown(word: str, known: Collection[str]) -> str:
+    near = get_close_matches(word, known, n=1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{word!r} is none of {', '.join(known)}{meant}"
