@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from pictures import bright_records
+from pretended import pretending
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm import families as rooms
@@ -19,6 +20,7 @@ from superneurons.vlm.early_exit import EarlyExit
 from superneurons.vlm.family import families
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
+from superneurons.vlm.spread import spread
 from superneurons.vlm.taps import KINDS
 from superneurons.vlm.verify import verify
 from tiny_families import __path__ as tiny
@@ -118,6 +120,20 @@ def test_an_early_exit_gives_what_the_whole_model_does(model: VLM) -> None:
         found = EarlyExit(model, [1, deepest], [0, width - 1], kind=kind)(inputs)
         expected = torch.stack([whole[:, 0, 0], whole[:, deepest - 1, width - 1]], dim=1)
         torch.testing.assert_close(found, expected.float(), rtol=2e-4, atol=2e-4)
+
+
+def test_laid_over_two_devices_it_gives_the_same(model: VLM, path: Path) -> None:
+    records = mixed(2)
+    kinds = [kind for kind in KINDS if kind not in model.family.lacks]
+    expected = model.last_states(model.encode(records), kinds, logits=True)
+    with pretending() as devices:
+        laid = open_vlm(str(path), device="cpu", verify=False)
+        spread(laid.model, laid.family, devices, laid.name)
+        assert laid.devices == devices
+        found = laid.last_states(laid.encode(records), kinds, logits=True)
+    for kind in kinds:
+        torch.testing.assert_close(found.parts[kind], expected.parts[kind], rtol=2e-4, atol=2e-4)
+    torch.testing.assert_close(found.logits, expected.logits, rtol=2e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize("depth", [1, 2])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -10,10 +11,13 @@ import torch
 from torch import nn
 
 from pictures import bright_records
+from pretended import pretending
 from superneurons.amplify.amplification import Amplification, amplified
 from superneurons.amplify.language import LanguageModel, language_model
 from superneurons.errors import DataError, MismatchError, ModelError
 from superneurons.vlm.model import VLM
+from superneurons.vlm.opening import open_vlm
+from superneurons.vlm.spread import spread
 from tiny_language_models import WIDTH
 from tiny_models import LAYERS
 
@@ -198,6 +202,29 @@ def test_the_last_token_of_each_record_is_meant(vlm: VLM) -> None:
         assert one is not None
         torch.testing.assert_close(together[row], one[0], atol=1e-3, rtol=1e-3)
     assert not torch.allclose(together[0], plain[0], atol=1e-2)
+
+
+@pytest.mark.parametrize("position", ["last", "all"])
+def test_a_model_on_two_devices_is_amplified_where_its_layers_lie(
+    llava_path: Path, position: Any
+) -> None:
+    records, more = bright_records(3), some(LAYERS, 2.0, position=position)
+    gate = torch.tensor([True, False, True])
+
+    def logits(vlm: VLM) -> torch.Tensor:
+        inputs = vlm.encode(records)
+        with amplified(vlm, more, gate):
+            found = vlm.last_states(inputs, logits=True).logits
+        assert found is not None
+        return found
+
+    one = open_vlm(str(llava_path), device="cpu", verify=False)
+    with pretending() as devices:
+        two = open_vlm(str(llava_path), device="cpu", verify=False)
+        spread(two.model, two.family, devices, two.name)
+        assert next(two.layers[-1].parameters()).device == devices[1]
+        found = logits(two)
+    assert torch.equal(found, logits(one))
 
 
 def test_a_truncated_twin_is_not_the_model_that_was_amplified(llava: VLM) -> None:

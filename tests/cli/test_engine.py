@@ -51,8 +51,8 @@ def test_bad_rows_are_counted(run: Runner, clf: Path, tmp_path: Path) -> None:
         (["--data", "-", "--out", "OUT"], "Give --data"),
         (["--data", "gone.jsonl", "--out", "OUT"], "no such file"),
         (["CLF", "--data", "x.jsonl", "--out", "OUT"], "one classifier"),
-        (["--data", "x.jsonl", "--out", "OUT", "--engine", "ray", "--gpus-per-actor", "2"],
-         "start more actors (--actors)"),
+        (["--data", "x.jsonl", "--out", "OUT", "--engine", "ray", "--device", "cpu",
+          "--gpus-per-actor", "2"], "Each actor has 2 GPUs, but"),
     ],
 )  # fmt: skip
 def test_what_is_not_done_in_blocks_is_refused(
@@ -69,4 +69,6 @@ def test_a_gpu_for_each_actor_unless_there_is_none() -> None:
     assert actors_of("local", 3, None, None, "auto") is None
     assert actors_of("ray", 3, None, None, "auto") == Actors(n=3, gpus=1.0)
     assert actors_of("ray", 3, None, None, "cpu") == Actors(n=3, gpus=0.0)
+    assert actors_of("ray", 1, None, None, "cuda:0,cuda:1") == Actors(n=1, gpus=2.0)
+    assert actors_of("ray", 1, None, None, "cpu, cpu") == Actors(n=1, gpus=0.0)
     assert actors_of("ray", 2, 0.5, "auto", "cuda") == Actors(n=2, gpus=0.5, address="auto")

@@ -118,7 +118,7 @@ def test_all_options_of_the_rule_reach_it(
         (["--metric", "f1", "--max-margin", "0.1"], "--max-margin: 0.1"),
         (["--read-out", "paper", "--selection-size", "0.1"], "Add --classifier"),
         (["--read-out", "paper", "--classifier", "CLF", "--max-margin", "7"], "in (0, 1)"),
-        (["--engine", "ray", "--gpus-per-actor", "2"], "start more actors"),
+        (["--engine", "ray", "--gpus-per-actor", "2"], "but is to open its model on 'cpu'"),
     ],
 )
 def test_options_that_do_nothing_are_refused_before_anything_is_captured(

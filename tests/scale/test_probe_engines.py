@@ -11,9 +11,10 @@ from unittest.mock import patch
 import pytest
 
 from pictures import bright_records
-from superneurons.errors import ModelError, SuperNeuronsError
+from superneurons.errors import DataError, ModelError, SuperNeuronsError
 from superneurons.scale import probe_engines
 from superneurons.scale.probe_engines import probe
+from superneurons.scale.ray_data import Actors
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 
@@ -69,6 +70,31 @@ def sent_and_done(worker: Any, given: Any, items: Any, _: Any) -> Iterator[Any]:
     made = worker(*pickle.loads(pickle.dumps(given)))
     for item in items:
         yield json.loads(json.dumps(made(item)))
+
+
+def test_an_actor_with_two_gpus_lays_the_model_over_them(
+    llava_path: Path, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen: list[Any] = []
+
+    def noted(worker: Any, given: Any, items: Any, actors: Actors) -> Iterator[Any]:
+        seen.append((given[0]["device"], actors.gpus))
+        given = ({**given[0], "device": "cpu,cpu"}, *given[1:])
+        return sent_and_done(worker, given, items, actors)
+
+    options = params(llava_path) | {"device": "auto", "read_out": "paper"}
+    with patch.object(probe_engines, "on_ray", noted):
+        probe(
+            options, records, Path("ray"), engine="ray", actors=Actors(gpus=2),
+            classifier=Path("clf"),
+        )  # fmt: skip
+    assert seen == [("cuda:0,cuda:1", 2)] * 2
+    SuperNeuronClassifier(**options | {"device": "cpu"}).fit(records).save_pretrained("by_fit")
+    same(tmp_path / "clf", tmp_path / "by_fit")
+    with pytest.raises(DataError, match="2 GPUs"):
+        probe(params(llava_path), records, Path("no"), engine="ray", actors=Actors(gpus=2))
+    assert not Path("no").exists()
 
 
 def test_what_cannot_be_saved_is_refused_before_a_model_is_opened(

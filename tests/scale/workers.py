@@ -21,3 +21,11 @@ class Noted(BlockWork):
         (self._notes / f"{task[0]}-{os.getpid()}").touch()
         time.sleep(0.3)  # time to be killed in
         return super().__call__(task)
+
+
+class Sees(BlockWork):
+    """Answers blocks, and leaves a note of the GPUs that Ray lets it see."""
+
+    def __init__(self, outputs: Path, *given: Any) -> None:
+        super().__init__(outputs, *given)
+        (outputs / "gpus").write_text(os.environ["CUDA_VISIBLE_DEVICES"])

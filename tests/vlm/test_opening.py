@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from pictures import bright_records
 from superneurons.errors import (
     ModelError,
     ModelNotFoundError,
@@ -24,6 +25,7 @@ from superneurons.errors import (
 from superneurons.vlm import opening, source
 from superneurons.vlm.family import families
 from superneurons.vlm.opening import open_vlm
+from superneurons.vlm.spread import spread
 from tiny_families import savers
 from tiny_models import save_llava
 
@@ -103,6 +105,30 @@ def test_what_does_not_fit_is_refused_before_loading(
     monkeypatch.setattr(source, "_free_memory", lambda: 1024)
     with pytest.raises(ResourceError, match="GiB are free"):
         open_vlm(str(llava_path), device="cpu")
+
+
+@pytest.mark.parametrize("depth", [None, 2])
+def test_several_devices_share_a_model(
+    llava_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int | None
+) -> None:
+    given: list[Any] = []
+
+    def noted(model: Any, family: Any, devices: Any, name: str) -> Any:
+        given.append((devices, name))
+        return spread(model, family, devices, name)
+
+    monkeypatch.setattr("superneurons.vlm.opening.spread", noted)
+    vlm = open_vlm(str(llava_path), device="cpu, cpu", depth=depth)
+    assert given == [((torch.device("cpu"),) * 2, str(llava_path))]
+    one = open_vlm(str(llava_path), device="cpu", depth=depth)
+    assert len(given) == 1
+    inputs = vlm.encode(bright_records(2))
+    assert torch.equal(vlm.last_states(inputs).residual, one.last_states(inputs).residual)
+
+
+def test_one_of_several_devices_that_is_unknown_is_named(llava_path: Path) -> None:
+    with pytest.raises(ModelError, match="device 'abacus'"):
+        open_vlm(str(llava_path), device="cpu,abacus")
 
 
 @pytest.mark.parametrize(("option", "value"), [("device", "abacus"), ("dtype", "int3")])

@@ -197,12 +197,12 @@ class _Block:
         self._check(given)
         row, last = self._here = self._last(given)
         more = given.clone()
+        columns = self._columns.to(given.device)
         if self._given.position == "last":
-            place = (row[:, None], last[:, None], self._columns)
+            place = (row[:, None], last[:, None], columns)
             more[place] = self._times(given[place])
         else:
-            chosen = given[..., self._columns]
-            more[..., self._columns] = self._times(chosen)
+            more[..., columns] = self._times(given[..., columns])
         if self._given.multiplier != 1:
             self._finite = given[row, last].isfinite().all()
         return (more, *args[1:])
@@ -210,8 +210,10 @@ class _Block:
     def watch(self, _norm: nn.Module, args: tuple[torch.Tensor]) -> None:
         if self._running and self._finite is not None and self._here is not None:
             # A norm takes a finite state whose square is infinite to zeros.
-            size = args[0][self._here].float().square().sum(dim=-1)
-            broken = self._finite & ~size.isfinite().all()
+            there = args[0].device
+            row, last = (place.to(there) for place in self._here)
+            size = args[0][row, last].float().square().sum(dim=-1)
+            broken = self._finite.to(there) & ~size.isfinite().all()
             self._broken = broken if self._broken is None else self._broken | broken
 
     def refuse_broken(self) -> None:
@@ -230,7 +232,7 @@ class _Block:
         if self._rows is None:
             return more
         shape = (-1,) + (1,) * (chosen.ndim - 1)
-        return torch.where(self._rows.view(shape), more, chosen)
+        return torch.where(self._rows.view(shape).to(more.device), more, chosen)
 
     def _last(self, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Row numbers, and the last position of each, among those of this pass."""

@@ -78,7 +78,7 @@ def _facts(vlm: Any) -> dict[str, Any]:
         "layers": vlm.n_layers,
         "hidden_size": vlm.hidden_size,
         "neurons": vlm.n_layers * vlm.hidden_size,
-        "device": str(vlm.device),
+        "device": vlm.device_name,
         "dtype": str(vlm.dtype).removeprefix("torch."),
         "memory_MB_whole": _megabytes(weights_of(vlm.model)),
         "processor": type(vlm.processor).__name__,

@@ -41,8 +41,9 @@ GpusPerActor: TypeAlias = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help="With --engine ray: 1, or a share of a GPU for each actor; 0.5 puts two on one. A "
-        "model opens on one GPU, so more is refused. By default 1, and 0 with --device cpu.",
+        help="With --engine ray: GPUs for each actor. 0.5 puts two actors on one; 2 lays each "
+        "actor's model over two, where one can't hold it. By default 1 for each device that "
+        "--device names, and 0 with --device cpu.",
         show_default=False,
     ),
 ]
@@ -73,7 +74,7 @@ def actors_of(
         return None
     from superneurons.scale.ray_data import Actors
 
-    by_default = 0.0 if device == "cpu" else 1.0
+    by_default = float(sum(name.strip() != "cpu" for name in device.split(",")))
     return Actors(n=n, gpus=by_default if gpus is None else gpus, address=address)
 
 

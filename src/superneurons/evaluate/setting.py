@@ -36,7 +36,7 @@ def setting_of(
         "layers": vlm.n_layers,
         "test_records": len(test),
         "seed": seed,
-        "device": str(vlm.device),
+        "device": vlm.device_name,
         "processor": platform.machine(),
         "threads": torch.get_num_threads(),
         "dtype": str(vlm.dtype).removeprefix("torch."),

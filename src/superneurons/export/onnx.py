@@ -313,7 +313,7 @@ def _timed(
         "onnx": onnx,
         "torch": torch_,
         "torch_path": leave.path,
-        "torch_device": str(classifier.vlm.device),
+        "torch_device": classifier.vlm.device_name,
         "threads": torch.get_num_threads(),
     }
 

@@ -67,7 +67,7 @@ def fit_setting(classifier: SuperNeuronClassifier) -> dict[str, Any]:
         "balanced": classifier.balanced,
         "seed": classifier.random_state,
         "prompt": classifier.prompt.frame(vlm.processor, vlm.family),
-        "device": str(vlm.device),
+        "device": vlm.device_name,
         "processor": platform.machine(),
         "threads": torch.get_num_threads(),
         "dtype": str(vlm.dtype).removeprefix("torch."),

@@ -142,8 +142,8 @@ def answer_data(
     Raises
     ------
     DataError
-        When there are no data. Rows that cannot be answered are no reason to stop: see the
-        ``error`` column.
+        When there are no data, or the device doesn't go with the actors. Rows that cannot be
+        answered are no reason to stop: see the ``error`` column.
     ArtefactError
         When there is no such classifier.
     MismatchError, OutputError
@@ -152,6 +152,8 @@ def answer_data(
     directory = artefact_directory(directory)  # of the hub: one commit for all workers
     read_any(directory)
     opening = dict(opening or {})
+    if actors is not None:
+        opening["device"] = actors.device(opening.get("device", "auto"))
     batch_size = int(opening.get("batch_size", 8))
     blocks = blocks_of(data, -(-rows_per_block // batch_size) * batch_size)
     settings = {"classifier": digest_of(directory), "question": question, "batch_size": batch_size}

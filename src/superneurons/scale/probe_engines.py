@@ -71,15 +71,18 @@ def probe(
         When the classifier cannot be written; before anything is captured.
     """
     probing, site = probe_set(params, [_anywhere(record) for record in records])
-    given: tuple[Any, ...] = (params, probing, site, store.absolute())
     rank = rank_of_environment()
+    actors = (actors or Actors()) if rank is None and engine == "ray" else None
+    if actors is not None:
+        params = {**params, "device": actors.device(params.get("device", "auto"))}
+    given: tuple[Any, ...] = (params, probing, site, store.absolute())
     work: Callable[..., Probed] = probe_on_rank
     if classifier is not None:
         work, given = fit_on_rank, (*given, classifier.absolute())
         if rank is None or rank.rank == 0:
             check_fit(params, probing, classifier.absolute(), overwrite=overwrite)
-    if rank is None and engine == "ray":
-        return _on_ray(given, actors or Actors(), progress)
+    if actors is not None:
+        return _on_ray(given, actors, progress)
     return _on_ranks(rank, 1 if engine == "local" else ranks, work, given, progress)
 
 

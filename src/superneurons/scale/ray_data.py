@@ -28,8 +28,9 @@ class Actors:
     n
         Actors, each with a model of its own.
     gpus
-        GPU for each: 1, or a share of one; 0.5 puts two on one GPU. More is refused, because an
-        actor opens one model, on one GPU.
+        GPUs for each: a share of one (0.5 puts two actors on one GPU), 1, or several, over which
+        each lays its model (:func:`~superneurons.vlm.spread.spread`): for models that one GPU
+        cannot hold. Where it fits on one, as many actors more are faster.
     cpus
         CPUs for each.
     address
@@ -51,23 +52,48 @@ class Actors:
         ranges = (
             ("actors", self.n, self.n >= 1, "is not 1 or more"),
             ("gpus per actor", self.gpus, self.gpus >= 0, "is not 0 or more"),
-            ("gpus per actor", self.gpus, self.gpus <= 1,
-             "is more than one; an actor opens one model, on one GPU: the others would idle"),
+            ("gpus per actor", self.gpus, self.gpus <= 1 or self.gpus == int(self.gpus),
+             "is neither a share of one nor a whole number"),
             ("cpus per actor", self.cpus, self.cpus >= 0, "is not 0 or more"),
         )  # fmt: skip
         problems = [
             Problem(name, f"{given:g} {wrong}") for name, given, right, wrong in ranges if not right
         ]
         if problems:
+            raise DataError("Such actors cannot be.", problems=problems, mend="Change them.")
+
+    def device(self, asked: str) -> str:
+        """Return where an actor opens its model: over all its GPUs, where there are several.
+
+        Parameters
+        ----------
+        asked
+            As :func:`~superneurons.vlm.opening.open_vlm` takes it.
+
+        Raises
+        ------
+        DataError
+            When it names fewer devices than an actor has GPUs, or more.
+
+        Examples
+        --------
+        >>> Actors(gpus=2).device("auto")
+        'cuda:0,cuda:1'
+        """
+        if self.gpus <= 1 and "," not in asked:
+            return asked
+        whole = max(1, int(self.gpus))
+        if whole > 1 and asked in ("auto", "cuda"):
+            return ",".join(f"cuda:{number}" for number in range(whole))
+        if len(asked.split(",")) != whole:
             raise DataError(
-                "Such actors cannot be.",
-                problems=problems,
-                mend="Give 1 GPU or a share of one to each (--gpus-per-actor), and start more "
-                "actors (--actors) to use more GPUs. A model too large for one needs a smaller "
-                "dtype, or fewer layers."
-                if self.gpus > 1
-                else "Change them.",
+                f"Each actor has {self.gpus:g} GPU{'s' * (self.gpus != 1)}, but is to open its "
+                f"model on {asked!r}.",
+                where="device, gpus per actor",
+                mend="Leave the device to be found (--device auto), or give each actor a GPU for "
+                "each device that is named (--gpus-per-actor).",
             )
+        return asked
 
 
 def on_ray(

@@ -244,7 +244,7 @@ def _settings(
     return {
         "model": vlm.name,
         "layers": vlm.n_layers,
-        "device": str(vlm.device),
+        "device": vlm.device_name,
         "processor": platform.machine(),
         "threads": torch.get_num_threads(),
         "dtype": str(vlm.dtype).removeprefix("torch."),

@@ -131,7 +131,7 @@ class EarlyExit:
         except torch.OutOfMemoryError as error:
             raise ResourceError(
                 f"A batch of {len(inputs)} records doesn't fit into the memory of "
-                f"{self.vlm.device}: {_needed(self.vlm)}.",
+                f"{self.vlm.device_name}: {_needed(self.vlm)}.",
                 where=f"layers 1 … {self.deepest}",
                 mend="Use a smaller batch, a smaller dtype, or open the model only as deep as "
                 "it is read (depth=).",
@@ -292,5 +292,6 @@ def _check(
 
 def _needed(vlm: VLM) -> str:
     weights = sum(p.numel() * p.element_size() for p in vlm.model.parameters()) / 1e9
-    free, total = torch.cuda.mem_get_info(vlm.device) if vlm.device.type == "cuda" else (0, 0)
-    return f"its weights take {weights:.1f} GB; {free / 1e9:.1f} of {total / 1e9:.1f} GB are free"
+    each = [torch.cuda.mem_get_info(d) if d.type == "cuda" else (0, 0) for d in vlm.devices]
+    free, total = (" + ".join(f"{n / 1e9:.1f}" for n in of) for of in zip(*each, strict=True))
+    return f"its weights take {weights:.1f} GB; {free} of {total} GB are free"

@@ -10,7 +10,7 @@ from superneurons.vlm.family import part
 from superneurons.vlm.model import VLM
 from superneurons.vlm.tower import layers_read, tower_layers
 
-__all__ = ["free_on", "held_up_to", "moved", "weights_of"]
+__all__ = ["free_on", "held_up_to", "moved", "refused_for_size", "weights_of"]
 
 _GIB = 2**30
 
@@ -76,11 +76,29 @@ def moved(model: nn.Module, device: torch.device, name: str) -> nn.Module:
     except RuntimeError as error:  # not every device has a type of its own for it
         if "out of memory" not in str(error).lower():
             raise
-        known = "" if free is None else f"; {free / _GIB:.1f} GiB were free"
-        raise ResourceError(
-            f"{name!r} doesn't fit into the memory of {device}: its weights take "
-            f"{weights_of(model) / _GIB:.1f} GiB{known}.",
-            where=str(device),
-            mend="Open only the layers that are read (depth=), load it in a smaller dtype "
-            "(dtype='bfloat16'), or use a smaller model.",
-        ) from error
+        raise refused_for_size(weights_of(model), str(device), free, name) from error
+
+
+def refused_for_size(size: int, where: str, free: int | None, name: str) -> ResourceError:
+    """Return what is to be raised for a model that a device is too small for.
+
+    Parameters
+    ----------
+    size
+        Bytes of its weights.
+    where
+        The device, or several.
+    free
+        Bytes that were free there, where that is known.
+    name
+        What the user calls the model.
+    """
+    known = "" if free is None else f"; {free / _GIB:.1f} GiB were free"
+    return ResourceError(
+        f"{name!r} doesn't fit into the memory of {where}: its weights take "
+        f"{size / _GIB:.1f} GiB{known}.",
+        where=where,
+        mend="Open only the layers that are read (depth=), load it in a smaller dtype "
+        "(dtype='bfloat16'), lay it over more GPUs (device='cuda:0,cuda:1'), or use a smaller "
+        "model.",
+    )

@@ -110,8 +110,19 @@ class VLM:
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
-        return next(self.model.parameters()).device
+        """Where its inputs go, and its weights are: the first where there are several."""
+        weight: torch.Tensor = cast(Any, self.model).get_input_embeddings().weight
+        return weight.device
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]:
+        """All devices that hold weights of it, :attr:`device` first."""
+        return tuple(dict.fromkeys([self.device, *(p.device for p in self.model.parameters())]))
+
+    @property
+    def device_name(self) -> str:
+        """All its devices, for reports: ``cuda:0, cuda:1``."""
+        return ", ".join(map(str, self.devices))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -331,7 +342,10 @@ class VLM:
         reads = self._reads(inputs, kinds, positions)
         with self._lock, recording(self.model, self.family, reads) as found:
             hidden = self._run(inputs, None if logits else kinds)
-        stacked = {place: torch.stack(states, dim=1) for place, states in found.items()}
+        stacked = {
+            place: torch.stack([state.to(self.device) for state in states], dim=1)
+            for place, states in found.items()
+        }
         parts = {kind: s for (kind, at), s in stacked.items() if at == "last_prompt"}
         over_image = {place: s for place, s in stacked.items() if place[1] != "last_prompt"}
         if not logits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
@@ -26,9 +26,10 @@ from superneurons.vlm.partial import check_depth, first_layers, map_tensors, tow
 from superneurons.vlm.preparation import Preparation, check_preparation
 from superneurons.vlm.processor import load_processor
 from superneurons.vlm.source import Source, check_complete, check_memory, locate
+from superneurons.vlm.spread import spread
 from superneurons.vlm.verified import Verify, check_verify, verify_on_load
 
-__all__ = ["device_of", "dtype_of", "explained", "open_vlm", "refuse_missing"]
+__all__ = ["device_of", "devices_of", "dtype_of", "explained", "open_vlm", "refuse_missing"]
 
 # While transformers loads a model, it switches things off for the whole process (the tying of
 # weights, the default dtype): two at once can leave them off.
@@ -64,7 +65,8 @@ def open_vlm(
     dtype
         ``float32``, ``float16``, ``bfloat16``, or ``auto``: float32 on a CPU, else as stored.
     device
-        Such as ``cuda:0``, or ``auto``: the GPU if there is one.
+        Such as ``cuda:0``, or ``auto``: the GPU if there is one. Several (``cuda:0,cuda:1``) share
+        a model that is too large for one, layer by layer (:func:`~superneurons.vlm.spread.spread`).
     trust_remote_code
         Whether code that comes with the checkpoint may run.
     preparation
@@ -107,8 +109,8 @@ def _opened(
     options: Mapping[str, Any],
 ) -> VLM:
     """Open a model in the dtype and on the device that are wanted."""
-    where = device_of(wanted[1])
-    dtype = dtype_of(wanted[0], where, source.config)
+    where = devices_of(wanted[1])
+    dtype = dtype_of(wanted[0], where[0], source.config)
     family = described_or_found(source.config)
     layers = check_depth(source, depth or 0)
     part = None if depth in (None, layers) else (depth or 0, tower_layers)
@@ -122,16 +124,18 @@ def _loaded(
     source: Source,
     family: Family,
     dtype: torch.dtype,
-    device: torch.device,
+    devices: Sequence[torch.device],
     cut: tuple[int, int | None] | None,
     options: Any,
 ) -> Any:
     with _ONE_AT_A_TIME, explained(source):
         if cut is None:
-            model = _whole(source, family, dtype, device, options)
+            model = _whole(source, family, dtype, devices[0], options)
         else:
-            model = _part(source, family, dtype, device, cut)
-        return moved(model.eval(), device, source.name)
+            model = _part(source, family, dtype, devices[0], cut)
+        if len(devices) > 1:
+            return spread(model.eval(), family, devices, source.name)
+        return moved(model.eval(), devices[0], source.name)
 
 
 def _whole(
@@ -243,6 +247,17 @@ def _checked(vlm: VLM, config: Any, depth: int) -> VLM:
     for parameter in vlm.model.parameters():
         parameter.requires_grad_(False)
     return vlm
+
+
+def devices_of(names: str) -> tuple[torch.device, ...]:
+    """Return the devices of names between commas, as :func:`device_of` does each.
+
+    Raises
+    ------
+    ModelError
+        When one cannot be used.
+    """
+    return tuple(device_of(name.strip()) for name in names.split(","))
 
 
 def device_of(name: str) -> torch.device:

@@ -36,7 +36,11 @@ def reads_at(
         The token that stands for one piece of a picture.
     """
     rows = torch.arange(len(ids), device=ids.device)
-    reads: dict[PromptPosition, Read] = {"last_prompt": lambda hidden: hidden[rows, last]}
+
+    def at_last(hidden: torch.Tensor) -> torch.Tensor:
+        return hidden[rows.to(hidden.device), last.to(hidden.device)]
+
+    reads: dict[PromptPosition, Read] = {"last_prompt": at_last}
     if set(positions) - reads.keys():
         mean, largest = over_image(ids == image_token)
         reads |= {"image_mean": mean, "image_max": largest}
@@ -60,10 +64,11 @@ def over_image(of_picture: torch.Tensor) -> tuple[Read, Read]:
     ragged = bool(beyond.any())
 
     def gathered(hidden: torch.Tensor, filler: float) -> torch.Tensor:
-        found = hidden[rows, places].float()
-        return found.masked_fill(beyond, filler) if ragged else found
+        there = hidden.device  # another one where a model lies on several
+        found = hidden[rows.to(there), places.to(there)].float()
+        return found.masked_fill(beyond.to(there), filler) if ragged else found
 
     return (
-        lambda hidden: gathered(hidden, 0.0).sum(dim=1) / counts,
+        lambda hidden: gathered(hidden, 0.0).sum(dim=1) / counts.to(hidden.device),
         lambda hidden: gathered(hidden, -torch.inf).amax(dim=1),
     )

@@ -52,7 +52,7 @@ def measured_on(vlm: VLM, asked: Questions, base: BaseTask, prompt: Prompt) -> M
         dtype=str(vlm.dtype).removeprefix("torch."),
         fingerprint=fingerprint(vlm, vlm.n_layers, head=True),
         processor=processor_settings(vlm.processor),
-        device=str(vlm.device),
+        device=vlm.device_name,
         machine=platform.machine(),
         threads=torch.get_num_threads(),
         prompt=prompt.frame(vlm.processor, vlm.family),

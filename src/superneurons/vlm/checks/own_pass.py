@@ -100,8 +100,8 @@ def own_pass(vlm: VLM, inputs: Inputs) -> OwnPass:
         logits = _forward(vlm, inputs)
     return OwnPass(
         tuple(order),
-        torch.stack(given, dim=1),
-        torch.stack(left, dim=1),
+        torch.stack([value.to(vlm.device) for value in given], dim=1),
+        torch.stack([value.to(vlm.device) for value in left], dim=1),
         to_norm[-1] if to_norm else None,
         to_head[-1] if to_head else None,
         logits,
