@@ -60,7 +60,7 @@ def test_a_template_that_cannot_be_used_is_refused_before_anything_else(
 ) -> None:
     out = ("-o", "/nowhere/clf") if command == "fit" else ()
     data = ("-d", "/nowhere/data.jsonl")
-    done = run(command, "-m", "/nowhere/model", *data, *out, "--prompt-template", given)
+    done = run(command, "-m", "no/where", *data, *out, "--prompt-template", given)
     assert done.code == 2
     assert said in done.err
     assert "/nowhere/data" not in done.err
@@ -73,7 +73,7 @@ def test_an_order_beside_a_template_is_refused(
 ) -> None:
     more = {"fit": ("-o", tmp_path / "clf"), "layers": ("--test", test_file)}.get(command, ())
     asked = ("--prompt-order", "question-first", "--prompt-template", TEMPLATE)
-    done = run(command, "-m", "/nowhere/model", "-d", train, *more, *asked)
+    done = run(command, "-m", "no/where", "-d", train, *more, *asked)
     assert done.code == 2
     assert "'question-first' beside a template" in done.err
 
@@ -113,8 +113,29 @@ def test_every_command_asks_with_the_template(
 def test_a_seed_that_no_generator_takes_is_refused_before_anything_else(
     run: Runner, command: tuple[str, ...], seed: int
 ) -> None:
-    done = run(*command, "-m", "/nowhere", "-d", "nothing.jsonl", "--seed", seed)
+    done = run(*command, "-m", "no/where", "-d", "nothing.jsonl", "--seed", seed)
     assert done.code == 2
     assert f"The seed {seed} is out of range" in done.err
     assert "--seed" in done.err
     assert "nothing.jsonl" not in done.err
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "demoo"])
+@pytest.mark.parametrize("command", ["fit", "compare", "lock", "reproduce"])
+def test_a_misspelt_model_is_refused_before_anything_else(
+    run: Runner, command: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", None)
+    words = {"lock": ("clf",), "reproduce": ("drak",)}.get(command, ())
+    done = run(command, *words, "-m", name, "-d", "nothing.jsonl", "-o", tmp_path / "out")
+    assert (done.code, done.out) == (2, "")
+    assert name.removeprefix("./") in done.err
+    assert ("'demo'?" in done.err) == (name == "demoo")
+    assert "nothing.jsonl" not in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_other_machines_open_the_model_its_path_is_not_looked_for(run: Runner) -> None:
+    done = run("probe", "-m", "./nowhere", "-d", "nothing.jsonl", "-o", "store")
+    assert done.code == 2
+    assert "nothing.jsonl" in done.err

@@ -145,7 +145,7 @@ def test_records_without_options_are_refused_before_the_model_is_opened(
 
     fitted = SuperNeuronClassifier(str(llava_path), multiclass=multiclass)  # type: ignore[arg-type]
     fitted.fit(choices(24)).save_pretrained(tmp_path / "own")
-    done = run(command, tmp_path / "own", "-d", train, "-m", "/nowhere")
+    done = run(command, tmp_path / "own", "-d", train, "-m", "no/where")
     assert (done.code, done.out) == (2, "")
     assert "24 of 24 records cannot be asked" in done.err
 

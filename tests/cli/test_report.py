@@ -182,7 +182,7 @@ def test_what_cannot_be_kept_is_said_before_a_model_is_opened(
     run: Runner, train: Path, clf: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    for words in (("compare", "-m", "/nowhere"), ("eval", clf)):
+    for words in (("compare", "-m", "no/where"), ("eval", clf)):
         done = run(*words, "-d", train, "--out", tmp_path / "file")
         assert done.code == 2
         assert "Cannot write" in done.err

@@ -107,7 +107,7 @@ def test_limits_that_cannot_be_met_are_said_after_the_front(
 def test_mistakes_are_said_before_the_model_is_opened(
     run: Runner, train: Path, words: tuple, said: str
 ) -> None:
-    done = run("search", "-m", "no/such/model", "-d", train, *words)
+    done = run("search", "-m", "no/where", "-d", train, *words)
     assert done.code == 2
     assert said in done.err
 

@@ -82,9 +82,7 @@ def find(
 def run(
     amplifier: Annotated[Path, typer.Argument(help="What `amplify find` wrote.")],
     prompts: Annotated[Path, typer.Option(help="A text file, one prompt a line.")],
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Another path of the same model.")
-    ] = None,
+    model: options.MovedModel = None,
     gate: Annotated[
         float | None, typer.Option(min=0, help="Another gate: amplify below this confidence.")
     ] = None,

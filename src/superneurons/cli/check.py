@@ -49,9 +49,7 @@ def check(
         float,
         typer.Option(help="How often a check may report a share of an unchanged classifier."),
     ] = 0.01,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The base model, if it is elsewhere now.")
-    ] = None,
+    model: options.MovedModel = None,
     acceleration: options.Accelerated = "auto",
     preparation: options.Prepared = "auto",
     batch_size: options.BatchSize = 8,

@@ -19,9 +19,7 @@ def evaluate(
     classifier: Annotated[Path, typer.Argument(help="What `superneurons fit` saved.")],
     data: options.Data,
     question: options.Question = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The base model, if it is elsewhere now.")
-    ] = None,
+    model: options.MovedModel = None,
     rivals: Annotated[
         bool, typer.Option(help="Also run the whole base model, to compare with.")
     ] = True,

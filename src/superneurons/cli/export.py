@@ -23,9 +23,6 @@ _Classifier: TypeAlias = Annotated[
     Path, typer.Argument(help="The directory that `superneurons fit --out` wrote.")
 ]
 _Out: TypeAlias = Annotated[Path, typer.Option("--out", "-o", help="Directory for the export.")]
-_Base: TypeAlias = Annotated[
-    str | None, typer.Option("--model", "-m", help="The base model, if it is elsewhere now.")
-]
 _Records: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -54,7 +51,7 @@ def hf(
     data: _Records = None,
     as_: _As = "exact",
     question: options.Question = None,
-    model: _Base = None,
+    model: options.MovedModel = None,
     overwrite: _Overwrite = False,
     batch_size: options.BatchSize = 8,
     device: options.Device = "auto",
@@ -89,7 +86,7 @@ def onnx(
             "classifier's.",
         ),
     ] = False,
-    model: _Base = None,
+    model: options.MovedModel = None,
     overwrite: _Overwrite = False,
     batch_size: options.BatchSize = 8,
     trust_remote_code: options.Trust = False,

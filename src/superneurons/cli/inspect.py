@@ -27,9 +27,7 @@ def inspect(
     ],
     data: options.OtherData = None,
     question: options.Question = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The base model, if it is elsewhere now.")
-    ] = None,
+    model: options.MovedModel = None,
     top: Annotated[int, typer.Option(min=1, help="Neurons to tell of one by one.")] = 10,
     pictures: Annotated[
         int, typer.Option(min=0, help="With --data: pictures of each kind to name per neuron.")

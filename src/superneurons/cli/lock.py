@@ -35,9 +35,7 @@ def lock(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what the lock says of this classifier.")
     ] = False,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The base model, if it is elsewhere now.")
-    ] = None,
+    model: options.MovedModel = None,
     acceleration: options.Accelerated = "auto",
     preparation: options.Prepared = "auto",
     batch_size: options.BatchSize = 8,

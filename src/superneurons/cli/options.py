@@ -22,10 +22,12 @@ __all__ = [
     "Kept",
     "KeptIn",
     "Model",
+    "MovedModel",
     "NProbe",
     "NTest",
     "Order",
     "OtherData",
+    "OtherModel",
     "Prepared",
     "Question",
     "Replace",
@@ -42,8 +44,32 @@ __all__ = [
 
 _MOST = 2**31 - 1  # studies count on from a seed; generators take half as much again
 
+
+def _model(context: typer.Context, given: str | None) -> str | None:
+    # Other machines may have what this one lacks.
+    elsewhere = any(parameter.name == "engine" for parameter in context.command.params)
+    if given is not None and not elsewhere:
+        from superneurons.vlm.naming import check_name
+
+        check_name(given)
+    return given
+
+
 Model: TypeAlias = Annotated[
-    str, typer.Option("--model", "-m", help="'demo', a local directory, or a hub id.")
+    str,
+    typer.Option("--model", "-m", callback=_model, help="'demo', a local directory, or a hub id."),
+]
+OtherModel: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", callback=_model, help="'demo' (the default), a local directory, or a "
+        "hub id.",
+        show_default=False,
+    ),
+]  # fmt: skip
+MovedModel: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--model", "-m", callback=_model, help="The base model, if it is elsewhere now."),
 ]
 Data: TypeAlias = Annotated[
     str,

@@ -33,13 +33,6 @@ _TaskName: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
-_Model: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--model", "-m", help="'demo' (the default), a local directory, or a hub id.",
-        show_default=False,
-    ),
-]  # fmt: skip
 _Data: TypeAlias = Annotated[
     str | None,
     typer.Option("--data", "-d", help="Records to find neurons on, such as pope:DIR@train."),
@@ -98,7 +91,7 @@ _Out: TypeAlias = Annotated[
 def reproduce(
     ctx: typer.Context,
     task: _TaskName = None,
-    model: _Model = None,
+    model: options.OtherModel = None,
     data: _Data = None,
     test: _Test = None,
     again: _Again = None,

@@ -15,7 +15,7 @@ __all__ = ["serve"]
 
 def serve(
     classifiers: own.Classifiers,
-    model: own.Elsewhere = None,
+    model: options.MovedModel = None,
     host: own.Host = "127.0.0.1",
     port: own.Port = 8000,
     token_file: own.TokenFile = None,

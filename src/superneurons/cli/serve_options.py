@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 __all__ = [
-    "AllowHost", "Base", "Cache", "Classifiers", "Deadline", "Elsewhere", "Fetch", "Grace", "Host",
+    "AllowHost", "Base", "Cache", "Classifiers", "Deadline", "Fetch", "Grace", "Host",
     "Lock", "Log", "LogPictures", "MaxBatch", "MaxBody", "MaxPixels", "MaxWait", "Port", "Queue",
     "Remote", "RemoteModel", "Thresholds", "TokenFile", "Window",
 ]  # fmt: skip
@@ -16,9 +16,6 @@ __all__ = [
 Classifiers: TypeAlias = Annotated[
     list[Path],
     typer.Argument(help="What `fit`, `search` or `cascade` saved, all on one base model."),
-]
-Elsewhere: TypeAlias = Annotated[
-    str | None, typer.Option("--model", "-m", help="The base model, if it is elsewhere now.")
 ]
 Host: TypeAlias = Annotated[
     str, typer.Option(help="Address to listen on; others than 127.0.0.1 are reached by others.")

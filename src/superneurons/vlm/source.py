@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from superneurons.errors import ModelError, ModelNotFoundError, Problem, ResourceError
+from superneurons.errors import ModelError, Problem, ResourceError
 from superneurons.vlm.hub import hub_file, not_found, offline_variable
+from superneurons.vlm.naming import check_name, is_local
 
 __all__ = [
     "Source",
@@ -59,6 +60,7 @@ def locate(name: str, *, revision: str | None = None, trust_remote_code: bool = 
         When its configuration cannot be read, or only by code that comes with it, and
         ``trust_remote_code`` was not given.
     """
+    check_name(name)
     from transformers import AutoConfig
 
     path = name
@@ -66,9 +68,8 @@ def locate(name: str, *, revision: str | None = None, trust_remote_code: bool = 
         from superneurons.demo.model import demo_model_path
 
         path = str(demo_model_path())
-    if _is_local(path):
+    if is_local(path):
         path, commit = str(Path(path).expanduser()), None
-        _check_directory(Path(path))
     else:
         commit = _commit(name, revision)
     try:
@@ -84,12 +85,6 @@ def locate(name: str, *, revision: str | None = None, trust_remote_code: bool = 
             "is damaged, download or save it again.",
         ) from error
     return Source(name, path, config, commit)
-
-
-def _is_local(path: str) -> bool:
-    """Tell a path from a hub id: it exists, or is written as one."""
-    expanded = Path(path).expanduser()
-    return expanded.exists() or path.startswith((".", "/", "~")) or path.count("/") > 1
 
 
 def _commit(name: str, revision: str | None) -> str | None:
@@ -124,17 +119,6 @@ def refuse_untrusted(name: str, file: str, error: Exception) -> None:
             mend="Read that code; if you trust it, give trust_remote_code=True "
             "(--trust-remote-code).",
         ) from error
-
-
-def _check_directory(path: Path) -> None:
-    if not (path / "config.json").is_file():
-        raise ModelNotFoundError(
-            f"There is no model in {str(path)!r}: it has no config.json."
-            if path.is_dir()
-            else f"There is no directory {str(path)!r}.",
-            where=str(path),
-            mend="Give the directory that save_pretrained wrote, a hub id, or 'demo'.",
-        )
 
 
 def check_complete(source: Source) -> None:
