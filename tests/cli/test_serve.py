@@ -118,6 +118,8 @@ def test_sigterm_under_load_loses_no_accepted_request(saved: Path) -> None:
         (["--deadline-s", "0"], "deadline_s"),
         (["--host", "203.0.113.9"], "cannot listen"),
         (["--remote", "ftp://x"], "no address of a service"),
+        (["--log", "."], "The log cannot be written"),
+        (["--log-pictures"], "Add --log FILE"),
         (["--max-body-mb", "inf"], "inf MB is no limit"),
         (["--max-body-mb", "nan"], "nan MB is no limit"),
         (["--grace-s", "nan"], "grace-s"),

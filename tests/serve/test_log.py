@@ -17,7 +17,7 @@ from serve.asking import asking, picture, systemone
 from serve.engines import BRIGHT, CHOICES, ShadeEngine
 from superneurons.errors import DataError, OutputError
 from superneurons.serve.jobs import Answer, Job
-from superneurons.serve.log import AnswerLog, LogSettings
+from superneurons.serve.log import AnswerLog, LogSettings, check_log
 from superneurons.task.images import open_image
 from superneurons.task.read import read_records
 
@@ -202,6 +202,24 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="log cannot be written"):
         AnswerLog(tmp_path / "file" / "x.jsonl", FITTED)
+
+
+def test_a_place_is_tried_without_leaving_or_losing_anything(path: Path) -> None:
+    check_log(path, pictures=True)
+    assert [one.name for one in path.parent.iterdir()] == ["answers-pictures"]
+    path.write_text("kept\n")
+    check_log(path)
+    assert path.read_text() == "kept\n"
+
+
+@pytest.mark.parametrize("place", ["file/x.jsonl", "folder", "taken.jsonl"])
+def test_what_no_log_can_be_written_to_is_known_beforehand(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "taken-pictures").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="log cannot be written") as caught:
+        check_log(tmp_path / place, pictures=True)
+    assert caught.value.where == str(tmp_path / place)
 
 
 def test_names_that_are_no_text_do_not_end_it(path: Path) -> None:

@@ -201,6 +201,12 @@ def test_a_port_that_is_taken_is_said_before_a_model_is_opened(tmp_path: Path) -
     assert told == []
 
 
+def test_a_log_that_cannot_be_written_is_said_before_a_model_is_opened(tmp_path: Path) -> None:
+    beside = Beside(log=tmp_path)
+    with pytest.raises(OutputError, match="log cannot be written"):
+        run([tmp_path / "none"], EngineSettings(), Doors(), beside, address=("127.0.0.1", 0))
+
+
 @pytest.mark.parametrize(
     ("host", "token", "warned"),
     [("127.0.0.1", None, False), ("0.0.0.0", None, True), ("0.0.0.0", "s3cret", False)],

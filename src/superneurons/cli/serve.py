@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from superneurons._extras import require
 from superneurons.cli import options
@@ -62,6 +63,7 @@ def serve(
         max_body=_bytes(max_body_mb), max_pixels=max_pixels, deadline_s=deadline_s,
         remote_pictures=allow_remote_pictures,
     )  # fmt: skip
+    _check_log(log, log_pictures)
     beside = Beside(
         remote=remote, remote_model=remote_model, lock=lock, log=log, log_pictures=log_pictures
     )
@@ -79,6 +81,15 @@ def _prepare() -> None:
     for package in ("fastapi", "uvicorn", "prometheus_client", "httpx"):
         require(package, extra="serve", purpose="Serving")
     quiet()
+
+
+def _check_log(log: Path | None, pictures: bool) -> None:
+    if pictures and log is None:
+        raise DataError(
+            "Pictures are kept beside a log, and there is none.",
+            where="--log-pictures",
+            mend="Add --log FILE.",
+        )
 
 
 def _bytes(megabytes: float) -> int:

@@ -9,7 +9,8 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -22,7 +23,7 @@ from superneurons.serve.jobs import Answer, Fitted, Job
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["AnswerLog", "LogSettings"]
+__all__ = ["AnswerLog", "LogSettings", "check_log"]
 
 _LOG = logging.getLogger("superneurons.serve")
 _OWNER_ONLY = 0o600
@@ -83,19 +84,11 @@ class AnswerLog:
         self, path: Path, fitted: Mapping[str, Fitted], settings: LogSettings | None = None
     ) -> None:
         self._path, self._fitted, self._settings = path, fitted, settings or LogSettings()
-        self._pictures = path.with_name(f"{path.stem}-pictures")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if self._settings.pictures:
-                self._pictures.mkdir(mode=0o700, exist_ok=True)
+        self._pictures = _beside(path)
+        with _refusing(path):
+            _prepare(path, pictures=self._settings.pictures)
             self._file = self._opened()
             sizes = {one.name: one.stat().st_size for one in self._pictures.glob("*.png")}
-        except OSError as error:
-            raise OutputError(
-                f"The log cannot be written: {error.strerror or error}",
-                where=str(path),
-                mend="Give another --log.",
-            ) from error
         self._kept, self._kept_bytes = set(sizes), sum(sizes.values())
         self._counts = dict.fromkeys(("written", "left_out", "failed", "pictures_left_out"), 0)
         self._waiting: deque[tuple[dict[str, Any], tuple[Image, ...], int]] = deque()
@@ -178,9 +171,7 @@ class AnswerLog:
         self._file.flush()
 
     def _opened(self) -> Any:
-        return os.fdopen(
-            os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _OWNER_ONLY), "ab"
-        )
+        return os.fdopen(_descriptor(self._path), "ab")
 
     def _rotate(self) -> None:
         self._file.close()
@@ -224,3 +215,52 @@ class AnswerLog:
         self._kept.add(name)
         self._kept_bytes += (self._pictures / name).stat().st_size
         return name
+
+
+def check_log(path: Path, *, pictures: bool = False) -> None:
+    """Refuse a log that can't be written, before anything else is opened.
+
+    Parameters
+    ----------
+    path
+        Of the log. Folders that it needs are made; a file that wasn't there isn't left behind.
+    pictures
+        Whether pictures are to be kept beside it.
+
+    Raises
+    ------
+    OutputError
+        When :class:`AnswerLog` could not write it.
+    """
+    with _refusing(path):
+        _prepare(path, pictures=pictures)
+        new = not path.exists()
+        os.close(_descriptor(path))
+        if new:
+            path.unlink()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-pictures")
+
+
+def _prepare(path: Path, *, pictures: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if pictures:
+        _beside(path).mkdir(mode=0o700, exist_ok=True)
+
+
+def _descriptor(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _OWNER_ONLY)
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"The log cannot be written: {error.strerror or error}",
+            where=str(path),
+            mend="Give another --log.",
+        ) from error

@@ -20,7 +20,7 @@ from superneurons.serve.doors import Doors, is_loopback
 from superneurons.serve.drift import Drift
 from superneurons.serve.engine import ModelEngine
 from superneurons.serve.loading import load_served
-from superneurons.serve.log import AnswerLog, LogSettings
+from superneurons.serve.log import AnswerLog, LogSettings, check_log
 from superneurons.serve.metrics import Numbers
 from superneurons.serve.remote_client import RemoteClient
 from superneurons.serve.running import bind, serve
@@ -90,7 +90,7 @@ def run(
     Raises
     ------
     OutputError
-        When the port can't be had, before any model is opened; when the log can't be written.
+        When the port can't be had or the log can't be written, before any model is opened.
     ArtefactError, DataError, MismatchError, ModelError
         When the lock or the classifiers can't be opened: before anybody is let in.
     ServiceError
@@ -99,6 +99,8 @@ def run(
     if doors.token is None and not is_loopback(address[0]):
         say(f"anybody who reaches {address[0]} can ask: give a token")
     client = _client(beside := beside or Beside())
+    if beside.log is not None:
+        check_log(beside.log, pictures=beside.log_pictures)
     held = Lock({}) if beside.lock is None else read_lock(beside.lock)
     settings = locked(settings, held, directories)
     with bind(*address) as port, nullcontext() if client is None else closing(client):
