@@ -13,7 +13,7 @@ from superneurons.task.record import Record
 from superneurons.vlm.family import families
 from superneurons.vlm.model import VLM
 from superneurons.vlm.opening import open_vlm
-from superneurons.vlm.processor import load_processor, processor_settings
+from superneurons.vlm.processor import load_processor, processor_settings, settings_apart
 from tiny_families import savers
 
 
@@ -79,3 +79,22 @@ def test_what_is_missing_beside_the_weights_is_said(llava_path: Path, tmp_path: 
     (copy / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match="processor"):
         open_vlm(str(copy), device="cpu")
+
+
+def test_of_settings_only_what_differs_is_said(vlm: VLM) -> None:
+    now = processor_settings(vlm.processor)
+    assert list(settings_apart(now, processor_settings(vlm.processor), "p")) == []
+    then = {name: value for name, value in now.items() if name != "image_mean"} | {"max_crops": 3}
+    assert list(settings_apart(then, now, "p")) == [
+        ("p.image_mean", None, now["image_mean"]), ("p.max_crops", 3, None),
+    ]  # fmt: skip
+    assert list(settings_apart({"size": 3}, {"size": {"height": 3}}, "p")) == [
+        ("p.size", 3, {"height": 3})
+    ]
+
+
+@pytest.mark.parametrize("then", [None, {}, "0" * 64, 3])
+def test_settings_that_were_never_kept_are_told_apart_as_a_whole(then: object) -> None:
+    now = {"size": {"height": 3}}
+    assert list(settings_apart(then, now, "p")) == [("p", then, now)]
+    assert list(settings_apart(now, then, "p")) == [("p", now, then)]

@@ -31,7 +31,7 @@ from superneurons.task.record import ImageSource, Record
 from superneurons.vlm.answer import LabelWords
 from superneurons.vlm.fingerprint import fingerprint
 from superneurons.vlm.model import VLM
-from superneurons.vlm.processor import processor_settings
+from superneurons.vlm.processor import processor_settings, settings_apart
 from superneurons.vlm.prompt import Prompt
 
 __all__ = [
@@ -238,9 +238,9 @@ def adopt_plan(directory: Path, plan: Plan) -> None:
     except ValueError:
         found = {}
     problems = [
-        Problem(f"plan.json: {name}", f"is {found.get(name)!r}, now {value!r}")
+        Problem(f"plan.json: {place}", f"is {then!r}, now {now!r}")
         for name, value in wanted.items()
-        if found.get(name) != value
+        for place, then, now in settings_apart(found.get(name), value, name)
     ]
     if problems:
         raise MismatchError(

@@ -11,7 +11,7 @@ from superneurons.errors import MismatchError, Problem
 from superneurons.shortcut.schema import FORMAT
 from superneurons.vlm.fingerprint import fingerprint
 from superneurons.vlm.model import VLM
-from superneurons.vlm.processor import processor_settings
+from superneurons.vlm.processor import processor_settings, settings_apart
 from superneurons.vlm.prompt import Prompt
 
 __all__ = ["CommitWarning", "belongs_to", "refuse_mismatch"]
@@ -89,9 +89,9 @@ def refuse_mismatch(
     base, asked = config["base_model"], config["prompt"]
     found = _identity(vlm, depth, head, tower) if depth <= vlm.depth else {"layers": vlm.depth}
     problems = [
-        Problem(f"base_model.{name}", f"fitted on {base.get(name)!r}, this one has {value!r}")
+        Problem(place, f"fitted on {then!r}, this one has {now!r}")
         for name, value in found.items()
-        if base.get(name) != value
+        for place, then, now in settings_apart(base.get(name), value, f"base_model.{name}")
     ]
     if prompt.digest(vlm.processor, vlm.family) != asked["sha256"]:
         shown = prompt.frame(vlm.processor, vlm.family)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,7 @@ from superneurons.vlm.family import Family, PictureTokens, ProcessorLoader
 from superneurons.vlm.hub import offline_hint
 from superneurons.vlm.source import refuse_untrusted
 
-__all__ = ["PictureProcessor", "load_processor", "processor_settings"]
+__all__ = ["PictureProcessor", "load_processor", "processor_settings", "settings_apart"]
 
 _SETTINGS = (
     "crop_size", "crop_to_patches", "do_center_crop", "do_image_splitting", "do_normalize",
@@ -165,3 +165,28 @@ def processor_settings(processor: Any) -> dict[str, Any]:
     kept = {name: settings[name] for name in _SETTINGS if settings.get(name) is not None}
     # Through JSON and back, so that what is compared later is what was stored.
     return dict(json.loads(json.dumps(kept)))
+
+
+def settings_apart(then: Any, now: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
+    """Say where the settings of two image processors differ: each place, and both values.
+
+    Parameters
+    ----------
+    then, now
+        Of :func:`processor_settings`, or what was stored in their place.
+    place
+        What the settings are called.
+
+    Examples
+    --------
+    >>> then, now = ({"size": {"height": side}, "do_pad": True} for side in (64, 96))
+    >>> list(settings_apart(then, now, "processor"))
+    [('processor.size.height', 64, 96)]
+    """
+    if then == now:
+        return
+    if not (isinstance(then, Mapping) and isinstance(now, Mapping) and then and now):
+        yield place, then, now
+        return
+    for name in sorted({*then, *now}):
+        yield from settings_apart(then.get(name), now.get(name), f"{place}.{name}")
