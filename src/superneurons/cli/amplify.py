@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from superneurons.cli import amplify_sweep, options
+from superneurons.cli.groups import Group
 from superneurons.cli.output import print_json, quiet, step
 from superneurons.errors import DataError
 
@@ -21,6 +22,7 @@ _ALWAYS = 2.0
 _SHOWN = 5
 
 app = typer.Typer(
+    cls=Group,
     help="Boost the neurons of a text task while a model runs, where it is unsure.",
     no_args_is_help=True,
 )

@@ -12,8 +12,8 @@ from difflib import get_close_matches
 from typing import Any, TextIO, cast
 
 import typer
-from typer.core import TyperGroup
 
+from superneurons.cli.groups import Group
 from superneurons.errors import OutputError, SuperNeuronsError
 
 __all__ = ["Commands", "Outlet", "end", "unread"]
@@ -21,7 +21,7 @@ __all__ = ["Commands", "Outlet", "end", "unread"]
 _TO_MEND, _INTERRUPTED, _UNREAD = 2, 130, 141  # the last two as a shell says it: 128 + signal
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """A group of commands that says what typer leaves out.
 
     An interruption is named, with the exit code 130, and for a word that is none of those that an

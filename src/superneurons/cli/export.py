@@ -9,6 +9,7 @@ import typer
 
 from superneurons.cli import options
 from superneurons.cli.data import check_asked, read
+from superneurons.cli.groups import Group
 from superneurons.cli.output import print_json, quiet, step
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "hf", "onnx"]
 
-app = typer.Typer(no_args_is_help=True, help="Write a classifier in a form that others load.")
+app = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Write a classifier in a form that others load."
+)
 
 _Classifier: TypeAlias = Annotated[
     Path, typer.Argument(help="The directory that `superneurons fit --out` wrote.")

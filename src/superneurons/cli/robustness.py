@@ -9,6 +9,7 @@ import typer
 
 from superneurons.cli import options
 from superneurons.cli.data import read
+from superneurons.cli.groups import Group
 from superneurons.cli.studies import (
     asked,
     begin,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "depth", "overlap", "shift", "shuffled", "size", "wording"]
 
 app = typer.Typer(
+    cls=Group,
     help="Try what an accuracy is worth: other words, other pictures, shuffles, fewer labels.",
     no_args_is_help=True,
 )

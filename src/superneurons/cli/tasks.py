@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 import typer
 
 from superneurons.cli import options
+from superneurons.cli.groups import Group
 from superneurons.cli.output import print_json
 
 __all__ = ["app", "check", "convert", "list_tasks", "make", "show"]
 
-app = typer.Typer(help="The embedded tasks, and published ones.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="The embedded tasks, and published ones.", no_args_is_help=True)
 
 SkipBad = Annotated[
     bool,
