@@ -139,3 +139,11 @@ def test_where_other_machines_open_the_model_its_path_is_not_looked_for(run: Run
     done = run("probe", "-m", "./nowhere", "-d", "nothing.jsonl", "-o", "store")
     assert done.code == 2
     assert "nothing.jsonl" in done.err
+
+
+@pytest.mark.parametrize("command", ["fit", "doctor", "verify"])
+def test_a_misspelt_dtype_is_refused_with_the_nearest(run: Runner, command: str) -> None:
+    more = ("-d", "nothing.jsonl", "-o", "clf") if command == "fit" else ()
+    done = run(command, *more, "--dtype", "flot16")
+    assert done.code == 2
+    assert "Did you mean 'float16'?" in done.err

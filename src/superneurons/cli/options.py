@@ -119,7 +119,8 @@ Prepared: TypeAlias = Annotated[
     ),
 ]
 Dtype: TypeAlias = Annotated[
-    str, typer.Option(help="float32, float16, bfloat16, or auto: float32 on a CPU, else as stored.")
+    Literal["auto", "float32", "float16", "bfloat16"],
+    typer.Option(help="Of the weights; auto: float32 on a CPU, else as stored."),
 ]
 Revision: TypeAlias = Annotated[
     str | None, typer.Option(help="Branch, tag or commit of a model of the hub.")
