@@ -103,3 +103,30 @@ def test_percentiles_stay_within_the_draws_and_hold_the_median(draws, confidence
 def test_units_that_are_all_alike_leave_nothing_to_chance() -> None:
     draws = resampled_counts(np.full((7, 2), 3), np.zeros(7, dtype=int), n_draws=20, seed=0)
     assert (draws == 21).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    counts=st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=1, max_size=12),
+    places=st.permutations(range(6)),
+    seed=st.integers(0, 99),
+)
+def test_columns_that_nothing_counts_in_change_no_draw(counts, places, seed) -> None:
+    own = np.array(counts)
+    strata = np.arange(len(own)) % 3
+    kept = sorted(places[:3])
+    wide = np.zeros((len(own), 6), dtype=np.int64)
+    wide[:, kept] = own
+    draws = resampled_counts(wide, strata, n_draws=20, seed=seed)
+    expected = resampled_counts(own, strata, n_draws=20, seed=seed)
+    np.testing.assert_array_equal(draws[:, kept], expected)
+    assert draws.sum() == expected.sum()
+
+
+def test_a_stratum_that_counts_nothing_is_drawn_as_nothing() -> None:
+    counts = np.array([[0, 0], [0, 0], [1, 0], [0, 1]])
+    draws = resampled_counts(counts, np.array([0, 0, 1, 1]), n_draws=50, seed=0)
+    assert (draws.sum(axis=1) == 2).all()
+    nothing = resampled_counts(counts[:2], np.zeros(2, int), n_draws=50, seed=0)
+    assert nothing.shape == (50, 2)
+    assert not nothing.any()

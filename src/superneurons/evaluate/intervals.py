@@ -67,9 +67,12 @@ def resampled_counts(
     rng = np.random.default_rng(seed)
     totals = np.zeros((n_draws, counts.shape[1]), dtype=np.int64)
     for stratum in np.unique(strata):
+        units = counts[strata == stratum]
+        # A class has few columns of its own; of a thousand classes there are thousands of columns.
+        own = np.flatnonzero(units.any(axis=0))
         # Units that count alike are one and the same to a bootstrap: draw how many of each kind.
-        kinds, alike = np.unique(counts[strata == stratum], axis=0, return_counts=True)
-        totals += rng.multinomial(alike.sum(), alike / alike.sum(), size=n_draws) @ kinds
+        kinds, alike = np.unique(units[:, own], axis=0, return_counts=True)
+        totals[:, own] += rng.multinomial(alike.sum(), alike / alike.sum(), size=n_draws) @ kinds
     return totals
 
 
