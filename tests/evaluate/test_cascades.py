@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 from pictures import choices, murky
 from superneurons.errors import DataError
 from superneurons.evaluate.cascades import CascadeReport, cascade_report
+from superneurons.evaluate.intervals import wilson
+from superneurons.evaluate.paired import paired_difference
+from superneurons.evaluate.scoring import score_records
 from superneurons.shortcut.cascade import Cascade, CascadeWarning
 from superneurons.vlm.model import VLM
 
@@ -102,3 +106,60 @@ def test_a_loaded_cascade_has_no_records_to_report_on(fitted: Cascade, tmp_path:
     loaded = Cascade.from_pretrained(tmp_path / "cascade", fitted.vlm)
     with pytest.raises(DataError, match="not fitted here"):
         cascade_report(loaded)
+
+
+def test_intervals_are_drawn_by_the_seed_over_the_records_that_verify(fitted: Cascade) -> None:
+    found = cascade_report(fitted, seed=7)
+    outcome, stops = fitted.fitted_.outcome, fitted.fitted_.stops
+    records = list(outcome.records)
+    labels = fitted.classes_.tolist()
+    given = [outcome.labels[stage][row] for row, stage in enumerate(stops.tolist())]
+    assert found.scores == score_records(records, given, labels=labels, seed=7)
+    for number, row in enumerate(found.stages):
+        assert row.alone == score_records(records, outcome.labels[number], labels=labels, seed=7)
+        own = [i for i, stage in enumerate(stops.tolist()) if stage == number]
+        if not own:
+            continue
+        right = [outcome.labels[number][i] == records[i].label for i in own]
+        assert row.right == pytest.approx(np.mean(right))
+        assert row.right_interval == wilson(sum(right), len(right))
+        assert row.share == len(own) / len(records)
+    assert found.against_end == paired_difference(
+        [str(record.label) for record in records], given, outcome.labels[fitted.fitted_.end],
+        classes=labels, rate="accuracy", seed=7,
+    )  # fmt: skip
+    assert cascade_report(fitted) == cascade_report(fitted, seed=0)
+
+
+def test_with_a_target_of_its_own_it_is_beside_the_better_of_its_two_ends(llava: VLM) -> None:
+    """Neither a shallow stage nor the worse end is what going to the end means."""
+    cascade = Cascade(llava, layers=[1, 3], target_accuracy=0.5, caution=0).fit(murky(96))
+    found, fitted = cascade_report(cascade), cascade.fitted_
+    assert (found.given, found.target, fitted.end) == (True, 0.5, None)
+    alone = [row.alone.accuracy for row in found.stages]
+    assert len(set(alone[1:])) == 2, "else both ends would do"
+    assert found.against_end.difference == pytest.approx(found.scores.accuracy - max(alone[1:]))
+
+
+def test_the_deepest_stage_is_the_end_where_the_base_model_is_not_asked(llava: VLM) -> None:
+    cascade = Cascade(
+        llava, layers=[1, 3], base_answer=False, target_accuracy=0.5, caution=0
+    ).fit(murky(96))  # fmt: skip
+    found = cascade_report(cascade)
+    alone = [row.alone.accuracy for row in found.stages]
+    assert len(alone) == 2
+    assert found.against_end.difference == pytest.approx(found.scores.accuracy - alone[1])
+    assert [row.name for row in found.stages] == ["layer 1", "layer 3"]
+    assert found.whole == 3
+
+
+def test_costs_are_means_over_the_records_that_verify(report: CascadeReport) -> None:
+    costs = [row.cost for row in report.stages]
+    assert costs == [1, 3, 4]
+    shares = [row.share for row in report.stages]
+    assert report.cost == pytest.approx(np.dot(costs, shares))
+    assert report.relative_cost == pytest.approx(report.cost / 4)
+    free = replace(report, cost=0.0, whole=0.0)
+    assert free.relative_cost == 1, "what costs nothing at all saves nothing"
+    assert report.stages[-1].goes_on == 0
+    assert report.sizes == {"fitted_on": 32, "chosen_on": 24, "verified_on": 24}

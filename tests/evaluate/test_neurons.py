@@ -3,17 +3,21 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from asking import prompts_asked
 from pictures import bright_records, murky, shades
-from superneurons.activations.capture import capture
-from superneurons.errors import DataError
+from superneurons.activations.capture import Captured, capture
+from superneurons.errors import DataError, SuperNeuronsError
+from superneurons.evaluate import neurons as module
 from superneurons.evaluate.neurons import NeuronSeen, neurons_on
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +165,76 @@ def test_what_cannot_be_looked_at_is_refused(fitted: SuperNeuronClassifier) -> N
         neurons_on(fitted, [record for record in records if record.label == "yes"])
     with pytest.raises(DataError, match="label"):
         neurons_on(fitted, [replace(record, label=None) for record in records])
+
+
+def test_of_two_labels_a_neuron_says_the_second_above_or_below(
+    fitted: SuperNeuronClassifier,
+) -> None:
+    found = neurons_on(fitted, murky(20, seed=3), top=1000)
+    assert {one.says for one in found.neurons} == {"yes"}
+    assert {one.above for one in found.neurons} == {True, False}
+    assert found.neurons != neurons_on(fitted, murky(20, seed=3)).neurons
+    assert len(neurons_on(fitted, murky(20, seed=3)).neurons) == 5
+
+
+def test_agreement_is_with_what_the_classifier_answers(llava: VLM) -> None:
+    few = SuperNeuronClassifier(llava, read_out_params={"max_neurons": 3}).fit(murky(24))
+    records = murky(16, seed=2)
+    answers = few.predict(records)
+    found = neurons_on(few, records, top=3)
+    assert len({one.agreement for one in found.neurons} - {1.0}) > 0
+    for one in found.neurons:
+        x = np.array(_activations(few, records, one))
+        said = np.where((x > one.threshold) == one.above, "yes", "no")
+        assert one.agreement == pytest.approx(np.mean(said == answers), abs=0.07)
+
+
+def test_records_are_asked_as_the_classifier_asks_in_its_batches(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = "{pictures}Q: {question} A:"
+    asking = SuperNeuronClassifier(llava, prompt_template=template, batch_size=3)
+    asking.fit(bright_records(24))
+    told: list[tuple[int, int]] = []
+    asked = prompts_asked(monkeypatch)
+    neurons_on(asking, murky(8), progress=lambda done, n: told.append((done, n)))
+    assert asked == [Prompt(template=template)] * 3
+    assert told == [(3, 8), (6, 8), (8, 8)]
+
+
+def test_activations_that_are_no_numbers_are_refused(
+    fitted: SuperNeuronClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*words: Any, **options: Any) -> Captured:
+        found = capture(*words, **options)
+        found.activations[1] = np.nan
+        return found
+
+    monkeypatch.setattr(module, "capture", broken)
+    with pytest.raises(SuperNeuronsError, match="bright:1"):
+        neurons_on(fitted, bright_records(4, seed=1))
+
+
+def test_votes_that_all_count_alike_leave_the_order_to_how_good_they_are(llava: VLM) -> None:
+    fitted = SuperNeuronClassifier(llava, read_out="paper").fit(murky(36))
+    found = neurons_on(fitted, murky(24, seed=2), top=1000)
+    assert {one.weight for one in found.neurons} == {1.0}
+    scores = [one.balanced_accuracy for one in found.neurons]
+    assert len(set(scores)) > 1
+    assert scores == sorted(scores, reverse=True)
+    by_place = {(n.layer, n.index): k for k, n in enumerate(fitted.neurons_)}
+    order = [by_place[one.layer, one.column] for one in found.neurons]
+    for a, b in zip(range(len(order) - 1), range(1, len(order)), strict=True):
+        assert scores[a] > scores[b] or order[a] < order[b], "of equals the first chosen"
+
+
+@pytest.mark.parametrize("pictures", [0, 2, 100])
+def test_no_more_pictures_are_named_than_there_are(
+    fitted: SuperNeuronClassifier, pictures: int
+) -> None:
+    found = neurons_on(fitted, murky(9, seed=3), top=2, pictures=pictures)
+    for one in found.neurons:
+        assert len(one.highest) == len(one.lowest) == min(pictures, 9)
+        assert len(one.most_wrong) <= min(pictures, 9)
+        if pictures == 100:
+            assert one.highest == one.lowest[::-1]
