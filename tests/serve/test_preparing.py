@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from pictures import bright_records
+from serve.fitted import never_sure
 from superneurons.errors import DataError
 from superneurons.serve.batching import Ticket
 from superneurons.serve.jobs import Job
@@ -60,6 +61,64 @@ def test_the_base_model_is_asked_for_words_or_else_for_letters(llava: VLM) -> No
     assert batch.asked[1].question == "Which?\nA) dog\nB) dogs\nAnswer with the letter."
     assert [w.labels for w in plain.words.values()] == [("yes", "no")]
     assert [w.labels for w in lettered.words.values()] == [("A", "B")]
+
+
+def test_answers_that_no_letter_can_tell_apart_are_refused(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Speller, "words", lambda self, labels: None)
+    job = Job(PICTURES[0], None, "Which?", ("dog", "dogs"))
+    with pytest.raises(DataError, match="not even by letter") as caught:
+        members(base_route(llava), [job], Speller(llava))
+    assert caught.value.where == "options"
+
+
+def test_a_classifier_that_goes_on_is_asked_the_same_by_its_own_labels_or_letters(
+    vlm: VLM, kinds: Mapping[str, Estimator]
+) -> None:
+    speller, pictures = Speller(vlm), PICTURES[0]
+    jobs = {
+        "shades": Job(pictures, "shades", None, ("pale", "dark", "grey")),
+        "bright": Job(pictures, "bright", None, ("yes",)),
+        "lettered": Job(pictures, "lettered", None, ("pale", "dark")),
+    }
+    wanted = {
+        "shades": (("dark", "grey", "pale"), ("dark", "grey", "pale")),
+        "bright": (("yes",), ("yes",)),
+        "lettered": (("pale", "dark"), ("A", "B")),
+    }
+    for name, job in jobs.items():
+        route = route_of(name, kinds[name], speller, 0.9)
+        (member,) = members(route, [job], speller)
+        assert [stop.depth for stop in member.words] == ["base"]
+        (words,) = member.words.values()
+        assert (member.names, words.labels) == wanted[name]
+        (asked,) = prepare([member]).asked
+        assert asked.question.endswith("with the letter.") == (name == "lettered")
+
+
+def test_a_cascade_that_ends_in_the_base_model_reads_the_words_it_was_fitted_on(
+    vlm: VLM, kinds: Mapping[str, Estimator]
+) -> None:
+    cascade = never_sure(kinds["cascade"])
+    route = route_of("cascade", cascade, Speller(vlm), None)
+    jobs = [Job(PICTURES[0], "cascade"), Job(PICTURES[0], "cascade", None, ("yes",))]
+    for member in members(route, jobs, Speller(vlm)):
+        assert {stop.depth: words.labels for stop, words in member.words.items()} == {
+            "base": ("no", "yes")
+        }
+    assert [dict(member.words) for member in members(route, jobs)] == [{}, {}]
+
+
+def test_a_batch_is_of_its_first_jobs_lane(vlm: VLM, kinds: Mapping[str, Estimator]) -> None:
+    route = route_of("asked-first", kinds["asked-first"], None, None)
+    batch = prepare(members(route, [Job(PICTURES[0], "asked-first")]))
+    assert batch.route is route
+    plain = route_of("bright", kinds["bright"], None, None)
+    other = prepare(members(plain, [Job(PICTURES[0], "bright")]))
+    ids = [b.inputs.tensors["input_ids"].tolist() for b in (batch, other)]
+    assert ids[0] != ids[1], "the question stands before the picture"
+    assert batch.tokens == (len(ids[0][0]),)
 
 
 def test_equal_jobs_have_one_handle_and_others_have_others(
