@@ -1,14 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pictures import bright_records, coloured
+from pictures import bright_records, coloured, shades
 from superneurons.activations.capture import Progress, capture
 from superneurons.evaluate.passes import run_passes
+from superneurons.shortcut.probing import probing_set
+from superneurons.task.record import Record
 from superneurons.task.unroll import unroll
 from superneurons.vlm.model import VLM
 
@@ -61,3 +65,77 @@ def test_steps_are_named_and_told_to_the_end(vlm: VLM) -> None:
         "test set": (4, 4),
         "base model generates": (4, 4),
     }
+
+
+def uneven(n: int, seed: int = 0) -> list[Record]:
+    """Three dark pictures for each bright one."""
+    return [r for i, r in enumerate(bright_records(n, seed)) if i % 2 == 0 or i % 4 == 1]
+
+
+def test_logits_to_calibrate_on_are_of_the_records_that_are_named(llava: VLM) -> None:
+    probe, test = uneven(24), bright_records(4, seed=1)
+    found = run_passes(llava, probe, test, generate=False, seed=1)
+    assert (found.probe, found.test, found.labels) == (probe, test, ("no", "yes"))
+    assert found.calibrating == found.probing.records
+    assert len(found.calibrating) == 12 < len(probe)
+    drawn = probing_set(probe, balanced=True, seed=1, multiclass="unrolled")
+    assert found.probing.records == drawn.records
+    assert found.probing.records != run_passes(llava, probe, test, generate=False).probing.records
+    assert found.probe_logits is not None
+    assert found.test_logits is not None
+    expected = found.base.logits(llava, [*found.calibrating, *test])
+    np.testing.assert_allclose(found.probe_logits, expected[:12], atol=1e-3)
+    np.testing.assert_allclose(found.test_logits, expected[12:], atol=1e-3)
+
+
+def test_what_is_asked_per_option_is_calibrated_on_all_records(llava: VLM) -> None:
+    probe, test = shades(9), shades(4, seed=1)
+    found = run_passes(llava, probe, test, generate=False)
+    assert found.calibrating == probe
+    assert found.probe_logits is not None
+    assert found.test_logits is not None
+    expected = found.base.logits(llava, [*probe, *test])
+    np.testing.assert_allclose(found.probe_logits, expected[:9], atol=1e-3)
+    np.testing.assert_allclose(found.test_logits, expected[9:], atol=1e-3)
+    assert len(found.captured) == len(found.probing.records) == 18  # as many yes as no
+
+
+def test_every_pass_is_in_batches_of_the_size_given_and_told(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    told: list[tuple[str, int, int]] = []
+    encode = VLM.encode
+
+    def listening(self: VLM, records: Sequence[Record], *words: Any, **options: Any) -> Any:
+        sizes.append(len(records))
+        return encode(self, records, *words, **options)
+
+    @contextmanager
+    def steps(name: str, /) -> Iterator[Progress]:
+        yield lambda done, total: told.append((name, done, total))
+
+    monkeypatch.setattr(VLM, "encode", listening)
+    run_passes(llava, shades(6), shades(4, seed=1), batch_size=5, steps=steps)
+    # Twelve questions of six records, half of them yes, and of four; then each record once.
+    assert sizes == [5, 5, 2, 5, 5, 2, 5, 5, 4]
+    assert told == [
+        ("probing set", 5, 12), ("probing set", 10, 12), ("probing set", 12, 12),
+        ("test set", 5, 12), ("test set", 10, 12), ("test set", 12, 12),
+        ("base model's logits", 5, 10), ("base model's logits", 10, 10),
+        ("base model generates", 4, 4),
+    ]  # fmt: skip
+
+
+def test_labels_that_the_first_token_cannot_tell_leave_logits_out(llava: VLM) -> None:
+    names = {"no": "cat", "yes": "cow"}
+    probe, test = (
+        [replace(record, label=names[str(record.label)]) for record in records]
+        for records in (bright_records(8), bright_records(4, seed=1))
+    )
+    found = run_passes(llava, probe, test)
+    assert found.probe_logits is found.test_logits is None
+    assert found.base.words is None
+    assert found.generated is not None
+    assert set(found.generated) <= {"cat", "cow", ""}
+    assert len(found.captured) == 8
