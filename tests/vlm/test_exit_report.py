@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pretended import pretending
 from superneurons.vlm.early_exit import EarlyExit
 from superneurons.vlm.exit_report import exit_report
 from superneurons.vlm.memory import held_up_to
 from superneurons.vlm.model import VLM
+from superneurons.vlm.opening import open_vlm
+from superneurons.vlm.spread import spread
 
 
 def test_it_says_what_runs_and_what_that_holds(vlm: VLM) -> None:
@@ -43,3 +47,17 @@ def test_it_says_what_ran_and_not_what_was_planned(
         found = exit_report(vlm)
     assert found.path == "off"
     assert "no such operation" in found.reason
+
+
+@pytest.mark.parametrize(("each", "found"), [((30, 12), 42), ((30, None), None)])
+def test_what_is_free_is_counted_over_all_devices(
+    llava_path: Path, monkeypatch: pytest.MonkeyPatch, each: tuple[int, int | None], found: Any
+) -> None:
+    with pretending() as devices:
+        vlm = open_vlm(str(llava_path), device="cpu", verify=False)
+        spread(vlm.model, vlm.family, devices, vlm.name)
+        known = dict(zip(devices, each, strict=True))
+        monkeypatch.setattr("superneurons.vlm.exit_report.free_on", known.__getitem__)
+        report = exit_report(vlm)
+    assert report.free == found
+    assert (report.path, report.reason) == ("off", "the model is spread over several devices")

@@ -30,7 +30,7 @@ class ExitReport:
     held
         Bytes of the weights that are held for an exit at a layer, by the layer.
     free
-        Bytes that are free on the device, where that is known.
+        Bytes that are free on its devices together, where that is known.
     """
 
     path: str
@@ -56,12 +56,12 @@ def exit_report(vlm: VLM, acceleration: Acceleration = "auto") -> ExitReport:
         warnings.simplefilter("ignore", AccelerationWarning)  # the reason says the same
         leave(vlm.encode(made_up_records()[:1], workable_prompt(vlm.processor, vlm.family)))
     layers = sorted({1, vlm.n_layers // 2 or 1, vlm.n_layers})
-    tower = len(tower_layers(vlm.model, vlm.family))
+    tower, free = len(tower_layers(vlm.model, vlm.family)), [free_on(d) for d in vlm.devices]
     return ExitReport(
         path=leave.path,
         reason=leave.reason,
         tower_layers=min(layers_read(vlm.model.config, vlm.family), tower),
         tower_layers_in_all=tower,
         held={layer: held_up_to(vlm, layer) for layer in layers},
-        free=free_on(vlm.device),
+        free=None if None in free else sum(each or 0 for each in free),
     )
