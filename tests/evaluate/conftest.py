@@ -1,15 +1,17 @@
-"""A comparison whose activations are made up, so that what is to be found is known."""
+"""What is listened to while models run, and a comparison whose activations are made up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pictures import bright_records
-from superneurons.activations.capture import Captured
+from superneurons.activations.capture import Captured, Progress
 from superneurons.activations.site import Site
 from superneurons.evaluate.contest import Contest
 from superneurons.evaluate.pool import Part, Pool, crossed_parts
@@ -19,6 +21,39 @@ from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
 Planted = Callable[[VLM, Sequence[Record], list[Part], NDArray[np.float64]], Contest]
+
+
+@pytest.fixture
+def batch_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many records are encoded together from now on, batch by batch."""
+    sizes: list[int] = []
+    encode = VLM.encode
+
+    def listening(vlm: VLM, records: Sequence[Record], *words: Any, **options: Any) -> Any:
+        sizes.append(len(records))
+        return encode(vlm, records, *words, **options)
+
+    monkeypatch.setattr(VLM, "encode", listening)
+    return sizes
+
+
+class ToldSteps:
+    """Steps that remember what they were told: (step, done, total)."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int, int]] = []
+
+    @contextmanager
+    def __call__(self, name: str, /) -> Iterator[Progress]:
+        yield lambda done, total: self.told.append((name, done, total))
+
+    def of(self, name: str) -> list[tuple[int, int]]:
+        return [(done, total) for step, done, total in self.told if step == name]
+
+
+@pytest.fixture
+def told_steps() -> ToldSteps:
+    return ToldSteps()
 
 
 @pytest.fixture(scope="session")

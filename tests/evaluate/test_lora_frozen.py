@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asking import prompts_asked
 from pictures import bright_records, choices, shades
-from superneurons.activations.capture import Progress, capture
+from superneurons.activations.capture import capture
 from superneurons.activations.site import Site
 from superneurons.errors import ModelError
 from superneurons.evaluate import lora_frozen as module
 from superneurons.evaluate.lora_frozen import Frozen
 from superneurons.evaluate.passes import silent
 from superneurons.evaluate.spent import Spent
-from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 from superneurons.vlm.prompt import Prompt
 
@@ -55,33 +55,16 @@ def test_a_model_that_was_cut_off_is_refused(llava: VLM) -> None:
 
 
 def test_records_are_run_once_in_batches_and_told_size_by_size(
-    llava: VLM, monkeypatch: pytest.MonkeyPatch
+    llava: VLM, monkeypatch: pytest.MonkeyPatch, batch_sizes: list[int], told_steps: Any
 ) -> None:
     """But for one batch at the start of each form: nobody's learning pays for the first pass."""
-    sizes: list[int] = []
-    prompts: set[Prompt] = set()
-    told: dict[str, list[tuple[int, int]]] = {}
-    encode = VLM.encode
-
-    def listening(self: VLM, records: Sequence[Record], prompt: Prompt, **options: Any) -> Any:
-        sizes.append(len(records))
-        prompts.add(prompt)
-        return encode(self, records, prompt, **options)
-
-    @contextmanager
-    def steps(name: str, /) -> Iterator[Progress]:
-        told[name] = []
-        yield lambda done, total: told[name].append((done, total))
-
-    monkeypatch.setattr(VLM, "encode", listening)
+    prompts = prompts_asked(monkeypatch)
     prompt = Prompt("question-first")
-    found = Frozen(llava, shades(9), [3, 6], prompt, 4, 7, steps)
-    assert told == {
-        "running the model": [(3, 9), (6, 9), (9, 9)],
-        "asking per option": [(9, 27), (18, 27), (27, 27)],
-    }
-    assert sizes == [4, *[3] * 3, 4, *[4, 4, 1] * 3]
-    assert prompts == {prompt}
+    found = Frozen(llava, shades(9), [3, 6], prompt, 4, 7, told_steps)
+    assert told_steps.of("running the model") == [(3, 9), (6, 9), (9, 9)]
+    assert told_steps.of("asking per option") == [(9, 27), (18, 27), (27, 27)]
+    assert batch_sizes == [4, *[3] * 3, 4, *[4, 4, 1] * 3]
+    assert set(prompts) == {prompt}
     contest = found.contest
     assert (contest.seed, contest.prompt, contest.labels) == (7, prompt, ("dark", "grey", "pale"))
     assert (list(contest.parts), contest.test) == ([], [])

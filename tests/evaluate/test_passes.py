@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -101,25 +101,12 @@ def test_what_is_asked_per_option_is_calibrated_on_all_records(llava: VLM) -> No
 
 
 def test_every_pass_is_in_batches_of_the_size_given_and_told(
-    llava: VLM, monkeypatch: pytest.MonkeyPatch
+    llava: VLM, batch_sizes: list[int], told_steps: Any
 ) -> None:
-    sizes: list[int] = []
-    told: list[tuple[str, int, int]] = []
-    encode = VLM.encode
-
-    def listening(self: VLM, records: Sequence[Record], *words: Any, **options: Any) -> Any:
-        sizes.append(len(records))
-        return encode(self, records, *words, **options)
-
-    @contextmanager
-    def steps(name: str, /) -> Iterator[Progress]:
-        yield lambda done, total: told.append((name, done, total))
-
-    monkeypatch.setattr(VLM, "encode", listening)
-    run_passes(llava, shades(6), shades(4, seed=1), batch_size=5, steps=steps)
+    run_passes(llava, shades(6), shades(4, seed=1), batch_size=5, steps=told_steps)
     # Twelve questions of six records, half of them yes, and of four; then each record once.
-    assert sizes == [5, 5, 2, 5, 5, 2, 5, 5, 4]
-    assert told == [
+    assert batch_sizes == [5, 5, 2, 5, 5, 2, 5, 5, 4]
+    assert told_steps.told == [
         ("probing set", 5, 12), ("probing set", 10, 12), ("probing set", 12, 12),
         ("test set", 5, 12), ("test set", 10, 12), ("test set", 12, 12),
         ("base model's logits", 5, 10), ("base model's logits", 10, 10),

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 
 from asking import prompts_asked
 from pictures import bright_records, choices, murky, shades
-from superneurons.activations.capture import Captured, Progress, capture
+from superneurons.activations.capture import Captured, capture
 from superneurons.activations.site import TOKENS, Site
 from superneurons.errors import DataError, ModelError
 from superneurons.evaluate.metrics import mean_recall
@@ -172,27 +170,14 @@ def test_the_setting_says_what_was_read(
 
 
 def test_progress_is_told_step_by_step_in_batches_of_the_size_given(
-    llava: VLM, monkeypatch: pytest.MonkeyPatch
+    llava: VLM, batch_sizes: list[int], told_steps: Any
 ) -> None:
-    told: dict[str, list[tuple[int, int]]] = {}
-    sizes: list[int] = []
-    encode = VLM.encode
-
-    @contextmanager
-    def steps(name: str, /) -> Iterator[Progress]:
-        told[name] = []
-        yield lambda done, total: told[name].append((done, total))
-
-    def listening(vlm: VLM, asked: Any, *words: Any, **options: Any) -> Any:
-        sizes.append(len(asked))
-        return encode(vlm, asked, *words, **options)
-
-    monkeypatch.setattr(VLM, "encode", listening)
-    read_layers(llava, bright_records(10), bright_records(5, seed=1), batch_size=6, steps=steps)
-    assert sizes == [6, 6, 3, 1]  # and one record to count the tokens of the prompt
-    assert list(told) == ["running the model", "reading layers"]
-    assert told["running the model"][-1] == (15, 15)
-    assert told["reading layers"] == [(1, 2), (2, 2)]
+    read_layers(
+        llava, bright_records(10), bright_records(5, seed=1), batch_size=6, steps=told_steps
+    )
+    assert batch_sizes == [6, 6, 3, 1]  # and one record to count the tokens of the prompt
+    assert told_steps.of("running the model")[-1] == (15, 15)
+    assert told_steps.told[-2:] == [("reading layers", 1, 2), ("reading layers", 2, 2)]
 
 
 def test_two_answers_are_balanced_by_the_seed() -> None:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from asking import prompts_asked
 from pictures import bright_records, choices, murky, shades
 from superneurons.errors import DataError, ModelError
 from superneurons.evaluate import rivals
@@ -16,6 +19,7 @@ from superneurons.evaluate.robustness.seed_scores import seed_scores
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 Turned = Callable[[Sequence[Record]], list[Record]]
 NAMES = ("plain", "again", "turned")
@@ -181,3 +185,64 @@ def test_why_there_are_no_logits_is_said(
     assert "Alike" in found.note
     assert any("Alike" in note for note in found.tables()[-1].notes)
     assert found.as_dict()["note"] == found.note
+
+
+def test_raw_logits_have_one_line_of_every_domain(found: Crossing) -> None:
+    titles = {sheet.title.split(": balanced")[0]: sheet for sheet in found.tables()[:-1]}
+    assert list(titles) == list(found.ways[1:])  # the majority has no matrix
+    (line,) = titles[BASE[0]].rows
+    assert line[0] == "any"
+    for cell, name in zip(line[1:], NAMES, strict=True):
+        held = found.cell(BASE[0], name, name).scores.balanced_accuracy
+        assert float(cell.split()[0]) == pytest.approx(100 * held, abs=0.051)
+    for way in found.ways[2:]:
+        assert [row[0] for row in titles[way].rows] == list(NAMES)
+        assert titles[way].header == ("fitted on", *(f"tested on {name}" for name in NAMES))
+
+
+def test_a_domain_that_stands_for_its_name_is_not_explained(found: Crossing) -> None:
+    told = replace(found, domains={"plain": "plain", "again": "others", "turned": "turned"})
+    notes = told.tables()[-1].notes
+    assert notes[0] == "again: others"
+    assert notes[1].startswith("Majority class: accuracy on plain 50.0%, again 50.0%, turned 50")
+    assert len(notes) == 2
+
+
+def test_it_is_asked_in_the_prompt_given_and_told_fit_by_fit(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch, batch_sizes: list[int], told_steps: Any
+) -> None:
+    asked = prompts_asked(monkeypatch)
+    prompt = Prompt("question-first")
+    parts = [(Domain(n, murky(16, s), murky(8, s + 1)), n) for n, s in (("a", 0), ("b", 2))]
+    found = cross(
+        llava, "kind", parts, prompt=prompt, batch_size=20, seeds=(4, 5), steps=told_steps
+    )
+    assert set(asked) == {prompt}
+    assert batch_sizes == [20, 20, 8, 1]
+    assert told_steps.of("fitting read-outs") == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert (found.setting["seed"], found.setting["timing"]["rounds"]) == (4, 0)
+    assert found.seeds == (4, 5)
+
+
+def test_a_loss_is_what_is_missing_to_the_own_fit_on_the_same_records(
+    found: Crossing, domains: list[Domain]
+) -> None:
+    for cell in found.cells:
+        if cell.loss is None:
+            continue
+        own = found.cell(cell.way, cell.tested_on, cell.tested_on).scores
+        expected = cell.scores.balanced_accuracy - own.balanced_accuracy
+        assert cell.loss.difference == pytest.approx(expected)
+        assert cell.loss.interval[0] <= cell.loss.difference <= cell.loss.interval[1]
+        assert cell.as_dict()["loss"]["difference"] == cell.loss.difference
+    tested = {cell.tested_on: cell.scores.n for cell in found.cells}
+    assert tested == {domain.name: len(domain.test) for domain in domains}
+
+
+def test_the_order_of_domains_changes_no_cell(llava: VLM) -> None:
+    parts = [(Domain(n, murky(16, s), murky(8, s + 1)), n) for n, s in (("a", 0), ("b", 2))]
+    straight, turned = cross(llava, "kind", parts), cross(llava, "kind", parts[::-1])
+    assert list(turned.domains) == ["b", "a"]
+    assert {(c.way, c.fitted_on, c.tested_on): c for c in straight.cells} == {
+        (c.way, c.fitted_on, c.tested_on): c for c in turned.cells
+    }

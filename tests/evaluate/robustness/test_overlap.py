@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,12 @@ from pictures import bright_records, shades
 from superneurons.activations.capture import capture
 from superneurons.errors import DataError
 from superneurons.evaluate.robustness.neuron_overlap import neuron_overlap
-from superneurons.evaluate.robustness.overlap import KINDS, Overlaps, study_overlap
+from superneurons.evaluate.robustness.overlap import (
+    KINDS,
+    Overlaps,
+    check_learnable,
+    study_overlap,
+)
 from superneurons.probes.scores import neuron_scores
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
@@ -162,3 +169,66 @@ def test_everything_is_asked_in_the_prompt_that_is_given(
     tasks = {name: TASKS[name] for name in ("bright", "bright again")}
     study_overlap(llava, tasks, most=3, prompt=prompt, batch_size=5)
     assert set(asked) == {prompt}
+
+
+def test_the_heaviest_are_those_that_a_standard_deviation_moves_most(llava: VLM) -> None:
+    """Seed 3, for its halves and its fits."""
+    tasks = {name: TASKS[name] for name in ("bright", "bright again")}
+    found = study_overlap(llava, tasks, most=6, seed=3)
+    width, sets = llava.shape("residual")[1], []
+    halves = grouped_split(tasks["bright"], test_size=0.5, seed=3)
+    parts = [tasks["bright again"], *([tasks["bright"][i] for i in half] for half in halves)]
+    for records in (tasks["bright"], *parts):
+        clf = SuperNeuronClassifier(llava, random_state=3).fit(records)
+        own = np.array(columns(clf, width))
+        spread = capture(llava, records).flat[:, own].astype(float).std(axis=0)
+        weight = np.abs(clf.read_out_.coef_[:, 0]) * spread  # type: ignore[attr-defined]
+        assert len(own) >= 6
+        sets.append(own[np.argsort(-weight, kind="stable")[:6]])
+    assert found.equal[KINDS[3]] == 6
+    pair = found.pair(KINDS[3], "bright", "bright again")
+    assert pair.overlap == neuron_overlap(sets[0], sets[1], width=width)
+    own = found.pair(KINDS[3], "bright", "bright")
+    assert own.overlap == neuron_overlap(sets[2], sets[3], width=width)
+
+
+def test_tasks_that_cannot_be_learnt_are_all_named_before_the_model_runs(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VLM, "encode", None)
+    one_answer = [record for record in TASKS["bright"] if record.label == "yes"]
+    tasks = {
+        "fine": TASKS["bright"],
+        "alone": one_answer,
+        "unlabelled": [replace(record, label=None) for record in TASKS["bright"][:4]],
+        "few": bright_records(3),
+    }
+    with pytest.raises(DataError, match="can't be learnt") as caught:
+        study_overlap(llava, tasks)
+    named = [problem.where.split(":")[0] for problem in caught.value.problems]
+    assert list(dict.fromkeys(named)) == ["alone", "unlabelled", "few"]
+    assert named.count("unlabelled") == 4
+    assert "'yes'" in caught.value.problems[0].what
+    check_learnable({"fine": TASKS["bright"]})
+
+
+def test_k_stands_over_the_tables_that_have_one(found: Overlaps) -> None:
+    titles = [sheet.title for sheet in found.tables()]
+    assert [", K = " in title for title in titles] == [False, True, False, True]
+    assert titles[1] == f"{KINDS[1]}, K = 8: Jaccard, %"
+
+
+def test_one_neuron_of_each_is_enough_in_batches_that_are_told(
+    llava: VLM, batch_sizes: list[int], told_steps: Any
+) -> None:
+    tasks = {"a": bright_records(20), "b": bright_records(20, seed=1)}
+    found = study_overlap(llava, tasks, most=1, batch_size=15, seed=2, steps=told_steps)
+    assert batch_sizes == [15, 5, 15, 5, 1]
+    assert found.equal == {KINDS[1]: 1, KINDS[3]: 1}
+    for kind in (KINDS[1], KINDS[3]):
+        for first, second in (("a", "a"), ("a", "b"), ("b", "b")):
+            overlap = found.pair(kind, first, second).overlap
+            assert (overlap.first, overlap.second) == (1, 1)
+    for name in tasks:
+        assert told_steps.of(f"fitting {name}") == [(1, 3), (2, 3), (3, 3)]
+    assert found.setting["seed"] == 2
