@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from superneurons.evaluate.reproduction.candidates import (
 from superneurons.evaluate.rivals import base_task
 from superneurons.probes.paper import PaperSuperNeurons
 from superneurons.probes.scores import neuron_scores
+from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.probing import probing_set
+from superneurons.task.labels import DataWarning
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
@@ -130,3 +135,51 @@ def test_a_single_neuron_says_yes_above_zero() -> None:
     X = np.array([[1, -1], [-1, 0], [0, 2]], dtype=np.float16)
     assert single.predict(X).tolist() == ["no", "no", "yes"]
     assert single.decision_function(X).tolist() == [-1, 0, 2]
+
+
+@pytest.mark.parametrize("key", ["super-neurons", "logistic", "savs"])
+def test_read_outs_are_what_a_classifier_would_have_been_fitted(
+    llava: VLM, captured: Captured, key: str
+) -> None:
+    """With the seed, the width of a layer and the groups that a classifier gives them."""
+    records = [replace(r, group=f"g{i // 4}") for i, r in enumerate(RECORDS)]
+    mine = Candidates(llava, records, captured, margin_step=0.01, seed=5)
+    found = {c.key: c for c in (*mine.of_neurons("last_prompt"), mine.of_heads())}[key]
+    assert found.site is not None
+    classifier = SuperNeuronClassifier(llava, read_out=key, site=found.site.kind, random_state=5)
+    probing = probing_set(records, balanced=True, seed=5)
+    classifier.fit_captured(probing, captured.at(found.site))
+    width = captured.at(found.site).activations.shape[2]
+    places = [(n.layer - 1) * width + n.index for n in classifier.neurons_]
+    assert found.decides.neurons_.tolist() == places
+    X = captured.at(found.site).flat
+    reduced = classifier.read_out_.decision_function(X[:, places])
+    np.testing.assert_allclose(found.decides.decision_function(X), reduced, rtol=1e-6)
+
+
+def test_records_that_look_alike_are_doubtful_but_not_where_the_answer_is_read(
+    llava: VLM, captured: Captured
+) -> None:
+    """After the same first token two records may look the same, whatever their labels."""
+    same = [0, 0, *range(2, 24)]
+    alike = replace(
+        captured, states={site: x[same] for site, x in captured.states.items()}
+    )  # fmt: skip
+    mine = Candidates(llava, RECORDS, alike, margin_step=0.01, seed=0)
+    assert len(list(mine.of_neurons("first_generated"))) == 8
+    with pytest.warns(DataWarning, match="same activations"):
+        list(mine.of_neurons("last_prompt"))
+
+
+def test_the_second_answer_is_the_positive_one_however_records_are_ordered(
+    llava: VLM, captured: Captured, fitted: Candidates
+) -> None:
+    order = np.random.default_rng(0).permutation(24)
+    mixed = Candidates(
+        llava, [RECORDS[i] for i in order], captured.rows(order), margin_step=0.01, seed=0
+    )
+    assert fitted.classes == mixed.classes == ("no", "yes")
+    straight = {c.key: c for c in fitted.of_neurons("last_prompt")}
+    for candidate in mixed.of_neurons("last_prompt"):
+        neurons = straight[candidate.key].decides.neurons_
+        assert sorted(candidate.decides.neurons_) == sorted(neurons), candidate.key

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from transformers import LlamaConfig
 
 from superneurons.errors import DataError
 from superneurons.evaluate.reproduction.paper_rows import (
@@ -66,3 +67,37 @@ def test_an_unknown_model_is_refused_with_the_nearest() -> None:
     with pytest.raises(DataError, match="no rows of a model 'llava7b'") as refused:
         check_row("llava7b")
     assert "Did you mean 'llava-7b'?" in str(refused.value)
+
+
+def test_models_are_as_large_as_their_names_say() -> None:
+    """Parameters of a decoder are about 12 L D² for these shapes, embeddings apart."""
+    for model, (_, layers, width) in MODELS.items():
+        billions = float(model.split("-")[-1].removesuffix("b"))
+        assert 12 * layers * width**2 / 1e9 == pytest.approx(billions, rel=0.4), model
+        assert width % 128 == 0, "heads are 128 wide"
+    assert MODELS["llava-7b"][1:] == (LlamaConfig().num_hidden_layers, LlamaConfig().hidden_size)
+    assert MODELS["llava-13b"][1:] == (40, 5120)
+    assert (MODELS["qwen3-vl-4b"][1:], MODELS["qwen3-vl-32b"][1:]) == ((36, 2560), (64, 5120))
+
+
+def test_one_near_name_is_offered_or_none() -> None:
+    with pytest.raises(DataError) as refused:
+        check_row("llava-17b")
+    assert str(refused.value).count("Did you mean") == 1
+    assert str(refused.value).count("llava-7b") + str(refused.value).count("llava-13b") == 3
+    with pytest.raises(DataError) as refused:
+        check_row("zzz")
+    assert "Did you mean" not in str(refused.value)
+    assert "It has: llava-7b, llava-13b, qwen3-vl-4b, qwen3-vl-32b." in str(refused.value)
+
+
+def test_ablations_are_never_taken_for_the_main_setting() -> None:
+    """Shuffled pictures, other words, timed runs: rows with a detail stand for themselves."""
+    special = [row for row in PAPER_ROWS if row.detail]
+    assert special
+    for row in special:
+        found = printed_row(
+            row.task, row.model, row.method, metric=row.metric, scored_on=row.scored_on
+        )
+        assert found is None or not found.detail
+    assert printed_row("pope-voc", "llava-7b", "either") is None  # both are of a named probing set
