@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from matplotlib.colors import to_rgba
 
 from report.axes.drawn import check_paper, given_axes, texts
@@ -17,6 +18,8 @@ def test_rows_are_labels_and_columns_answers() -> None:
     assert [text.get_position() for text in ax.texts] == [(0, 0), (1, 0), (0, 1), (1, 1)]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("answer", "label")
+    assert ax.images[0].get_clim() == (0, 100), "a colour is the same share in every figure"
+    assert "share of the label's records" in ax.figure.axes[1].get_ylabel()
 
 
 def test_numbers_stand_out_from_their_colour() -> None:
@@ -35,6 +38,14 @@ def test_many_labels_are_upright() -> None:
     assert {tick.get_rotation() for tick in ax.get_xticklabels()} == {90}
     assert len(ax.texts) == 121
     check_paper(ax)
+
+
+@pytest.mark.parametrize(("n", "upright"), [(6, False), (7, True)])
+def test_up_to_six_labels_lie_flat(n: int, upright: bool) -> None:
+    counts = tuple(tuple(int(a == b) for a in range(n)) for b in range(n))
+    ax = confusion(Confusion(tuple("abcdefg"[:n]), counts, (), (), ()))
+    assert {tick.get_rotation() for tick in ax.get_xticklabels()} == {90 if upright else 0}
+    assert ({text.get_fontsize() for text in ax.texts} == {5}) == upright
 
 
 def test_a_label_that_no_record_has_is_no_error() -> None:

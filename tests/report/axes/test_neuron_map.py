@@ -18,6 +18,8 @@ def test_each_score_is_at_its_layer_and_column() -> None:
     assert image.origin == "lower"
     assert image.get_extent() == [-0.5, 19.5, 0.5, 6.5]
     assert (ax.get_xlim(), ax.get_ylim()) == ((-0.5, 19.5), (0.5, 6.5))
+    assert ax.get_ylabel() == "layer"
+    assert "of each neuron alone" in ax.figure.axes[1].get_ylabel()
     check_paper(ax)
 
 
@@ -51,6 +53,29 @@ def test_columns_left_over_are_kept_within_the_axes() -> None:
     ax = neuron_map(found)
     assert ax.images[0].get_array().shape == (2, 515)
     assert ax.get_xlim() == (-0.5, 1029.5)
+    odd = neuron_map(selection(layers=2, width=1031, chosen=1))
+    assert odd.images[0].get_extent()[:2] == [-0.5, 1031.5]
+    assert odd.get_xlim() == (-0.5, 1030.5), "the last place is wider than what it shows"
+
+
+@pytest.mark.parametrize(("width", "shown"), [(1024, 1024), (1025, 513)])
+def test_as_many_columns_are_shown_as_can_be_seen(width: int, shown: int) -> None:
+    ax = neuron_map(selection(layers=2, width=width, chosen=1))
+    assert ax.images[0].get_array().shape == (2, shown)
+
+
+def test_layers_are_whole_numbers() -> None:
+    ax = neuron_map(selection(layers=2, width=20, chosen=1))
+    assert all(float(tick).is_integer() for tick in ax.get_yticks())
+
+
+def test_weights_of_nothing_are_marked_small() -> None:
+    found = selection(chosen=3)
+    ax = neuron_map(replace(found, chosen=tuple(replace(c, weight=0.0) for c in found.chosen)))
+    (mark,) = ax.collections
+    assert mark.get_label() == "weight above 0"
+    assert mark.get_sizes() == pytest.approx([4] * 3)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["weight above 0"]
 
 
 def test_nothing_chosen_draws_no_mark() -> None:

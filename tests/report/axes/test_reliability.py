@@ -25,7 +25,22 @@ def test_the_diagonal_and_the_numbers_of_answers_are_there() -> None:
     diagonal = next(line for line in ax.lines if line.get_linestyle() == "--")
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [50, 100]
     assert texts(ax) == ["11", "18", "26", "44", "201"]
+    middles = [50 * (one.low + one.high) for one in bins()]
+    assert [text.xy[0] for text in ax.texts] == pytest.approx(middles)  # type: ignore[attr-defined]
+    assert ax.get_ylabel() == "right answers (%)"
     check_paper(ax)
+
+
+def test_numbers_and_error_stand_clear_of_the_points() -> None:
+    given = [Bin(0.5, 0.6, 9, 0.55, 0.0), Bin(0.9, 1.0, 500, 0.95, 1.0)]
+    ax = reliability(given, ece=0.5)
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]
+    *numbers, error = (text.get_window_extent() for text in ax.texts)
+    lowest = ax.transData.transform((55, 0))[1]
+    assert all(box.y1 < lowest for box in numbers)
+    assert all(ax.bbox.x0 <= box.x0 and ax.bbox.y0 <= box.y0 for box in [*numbers, error])
+    assert error.y1 <= ax.bbox.y1
+    assert error.y0 > ax.bbox.y1 - 0.15 * ax.bbox.height
 
 
 def test_empty_bins_are_left_out() -> None:
@@ -41,6 +56,7 @@ def test_the_error_is_written_where_it_is_known() -> None:
 def test_no_answers_leave_the_diagonal() -> None:
     ax = reliability([])
     assert texts(ax) == []
+    assert list(ax.lines[0].get_xdata()) == [0, 100]
     check_paper(ax)
 
 

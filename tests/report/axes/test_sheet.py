@@ -11,7 +11,7 @@ from report.axes.drawn import given_axes
 from report.runs import full_run
 from superneurons.errors import MissingExtraError
 from superneurons.report import axes
-from superneurons.report.axes.sheet import COLOURS, MARKERS, finished, placed
+from superneurons.report.axes.sheet import COLOURS, MARKERS, finished, placed, whole_numbers
 
 
 def test_global_settings_and_pyplot_are_left_alone() -> None:
@@ -54,6 +54,24 @@ def test_text_smaller_than_that_stays_as_it_is() -> None:
     text = ax.text(0, 0, "note", fontsize=5)
     finished(ax, own)
     assert text.get_fontsize() == 5
+
+
+def test_a_new_sheet_is_one_column_with_nothing_around_it() -> None:
+    ax, own = placed(None)
+    assert own
+    assert tuple(ax.figure.get_size_inches()) == (3.5, 2.7)  # type: ignore[union-attr]
+    shown = {side for side, spine in ax.spines.items() if spine.get_visible()}
+    assert shown == {"left", "bottom"}
+    finished(ax, own)
+    assert {tick.get_fontsize() for tick in ax.get_xticklabels()} == {7}
+
+
+def test_layers_have_no_halves() -> None:
+    ax = given_axes()
+    ax.plot([1, 3], [1, 3])
+    whole_numbers(ax.xaxis)
+    assert all(float(tick).is_integer() for tick in ax.get_xticks())
+    assert not all(float(tick).is_integer() for tick in ax.get_yticks())
 
 
 def test_lightness_or_marker_tells_colours_apart() -> None:
