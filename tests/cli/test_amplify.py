@@ -82,3 +82,30 @@ def test_bad_input_says_what_to_mend(run: Callable[..., Any], files: Path) -> No
     (files / "sums.txt").unlink()
     assert "cannot be read" in find(run, files, "--overwrite").err
     assert json.loads((files / "a.json").read_text())["multiplier"] == 2.0
+
+
+def test_all_prompts_that_are_missing_are_said_at_once(
+    run: Callable[..., Any], files: Path
+) -> None:
+    (files / "sums.txt").unlink()
+    (files / "others.txt").write_text("\n")
+    done = find(run, files)
+    assert done.code == 2
+    assert f"{files / 'sums.txt'}: cannot be read: No such file or directory" in done.err
+    assert f"{files / 'others.txt'}: has no prompts" in done.err
+
+
+@pytest.mark.parametrize(("place", "said"), [
+    ("taken.json", "is there already"),
+    ("taken.json/x.json", "it is no directory"),
+    (".", "is a directory"),
+])  # fmt: skip
+def test_a_place_that_is_taken_is_said_before_a_model_is_opened(
+    run: Callable[..., Any], files: Path, place: str, said: str
+) -> None:
+    (files / "taken.json").touch()
+    words = ("--prompts", files / "sums.txt", "--control", files / "others.txt", "--layer", 1)
+    done = run("amplify", "find", "-m", "no/where", *words, "--out", files / place)
+    assert done.code == 2
+    assert said in done.err
+    assert "no/where" not in done.err

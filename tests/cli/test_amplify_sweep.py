@@ -85,6 +85,14 @@ def test_bad_input_is_named(run, llama_path, prompts, tmp_path, words, said) -> 
     assert not (tmp_path / "x").exists()
 
 
+def test_a_file_is_no_place_for_a_sweep(run, prompts, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    words = ("--prompts", prompts, "--out", tmp_path / "file")
+    done = run("amplify", "sweep", "--model", "no/where", *words)
+    assert done.code == 2
+    assert f"Cannot write into {str(tmp_path / 'file')!r}" in done.err
+
+
 def test_results_of_another_sweep_are_refused(run, llama_path, prompts, tmp_path) -> None:
     sweep = (
         "amplify",

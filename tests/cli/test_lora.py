@@ -68,6 +68,14 @@ def test_what_makes_no_sense_is_said_before_a_model_is_opened(
     assert "no/where" not in done.err
 
 
+def test_all_numbers_that_are_none_are_said_at_once(run: Runner, train: Path) -> None:
+    done = run("lora", "-d", train, "--rates", "1e-4,quick", "--sizes", "8,few,1.5")
+    assert done.code == 2
+    for said in ("--rates: 'quick'", "--sizes: 'few' is no whole", "--sizes: '1.5' is no whole"):
+        assert said in done.err
+    assert "1e-4'" not in done.err
+
+
 def test_a_picture_in_both_files_is_refused(run: Runner, llava_path: Path, train: Path) -> None:
     done = run("lora", "-m", llava_path, "-d", train, "--test", train)
     assert done.code == 2

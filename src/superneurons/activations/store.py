@@ -289,10 +289,12 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
+        what, where = f"Cannot write {str(path)!r}: {error.strerror or error}", path.parent
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            where = next((one for one in path.parents if one.is_file()), where)
+            what = f"Cannot write into {str(where)!r}: it is no directory."
         raise OutputError(
-            f"Cannot write {str(path)!r}: {error.strerror or error}",
-            where=str(path.parent),
-            mend="Choose a directory that can be written and has room.",
+            what, where=str(where), mend="Choose a directory that can be written and has room."
         ) from error
 
 

@@ -10,7 +10,8 @@ import typer
 from superneurons.cli import amplify_sweep, options
 from superneurons.cli.groups import Group
 from superneurons.cli.output import print_json, quiet, step
-from superneurons.errors import DataError
+from superneurons.cli.studies import begin
+from superneurons.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from superneurons.amplify.gate import Gated
@@ -63,15 +64,15 @@ def find(
     from superneurons.amplify.gate import Gate
     from superneurons.amplify.neurons import find_neurons
 
-    quiet()
-    task, others = _lines(prompts), _lines(control)
+    begin(out, overwrite)
+    task, others = _prompts(prompts, control)
     opened = _opened(model, dtype, device, revision, trust_remote_code)
     found = find_neurons(
         opened, task, others, layer, count=count, task=name, scoring=scoring, batch_size=batch_size
     )
     made = Amplifier(found, multiplier, Gate(gate), position, model, revision)
     made.check(opened)
-    made.save(out, overwrite=overwrite)
+    made.save(out.expanduser(), overwrite=overwrite)
     if as_json:
         print_json(made.as_dict())
         return
@@ -98,7 +99,7 @@ def run(
     from superneurons.amplify.gate import Gate, gated_logits
 
     quiet()
-    made, asked = Amplifier.load(amplifier), _lines(prompts)
+    made, (asked,) = Amplifier.load(amplifier), _prompts(prompts)
     revision = made.revision if model is None else None
     opened = _opened(model or made.model_name, dtype, device, revision, trust_remote_code)
     chosen = made.gate if gate is None else Gate(gate)
@@ -126,17 +127,25 @@ def _answers(model: LanguageModel, prompts: list[str], found: Gated) -> list[dic
     ]  # fmt: skip
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
+def _prompts(*paths: Path) -> list[list[str]]:
+    found, problems = list[list[str]](), list[Problem]()
+    for path in paths:
+        try:
+            text = path.expanduser().read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            problems.append(Problem(str(path), f"cannot be read: {why}"))
+            continue
+        # A space at a line's end belongs to the prompt.
+        found.append([line for line in text.splitlines() if line.strip()])
+        if not found[-1]:
+            problems.append(Problem(str(path), "has no prompts"))
+    if problems:
         raise DataError(
-            f"Prompts cannot be read: {error}", where=str(path), mend="Give a text file in UTF-8."
-        ) from error
-    # A space at a line's end belongs to the prompt.
-    found = [line for line in text.splitlines() if line.strip()]
-    if not found:
-        raise DataError("There are no prompts.", where=str(path), mend="Write one on each line.")
+            "There are prompts missing.",
+            problems=problems,
+            mend="Give text files in UTF-8, one prompt a line.",
+        )
     return found
 
 

@@ -84,6 +84,7 @@ def sweep(
     chosen = _tasks(tasks, prompts, sentiment, most)
     tried = _numbers(counts, "--counts", int), _numbers(multipliers, "--multipliers", float)
     some = None if layers is None else _numbers(layers, "--layers", int)
+    _check_place(out.expanduser())
     with step("opening the model"):
         opened = open_language_model(
             model, dtype=dtype, device=device, revision=revision,
@@ -115,6 +116,16 @@ def _print(made: SweepReport, *, as_json: bool, markdown: bool) -> None:
         for table in made.tables:
             print_whole(table.rich())
             print(table.note)
+
+
+def _check_place(directory: Path) -> None:
+    from superneurons.activations.store import write_atomically
+
+    trial, new = directory / ".trial", not directory.exists()
+    write_atomically(trial, b"")
+    trial.unlink()
+    if new:
+        directory.rmdir()
 
 
 def _tasks(

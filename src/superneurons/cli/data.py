@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from superneurons.errors import DataError
+from superneurons.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from superneurons.task.record import Record
@@ -65,6 +65,31 @@ def read(data: str, question: str | None, *, require_labels: bool = True) -> lis
     return read_records(source, question=question, require_labels=require_labels)
 
 
+def _read_all(data: str, test: str | None, question: str | None) -> list[list[Record]]:
+    """Read one or both, and where both can't be read, say so of both."""
+    found: list[list[Record]] = []
+    refused: list[tuple[str, DataError]] = []
+    for given in (data, *([] if test is None else [test])):
+        try:
+            found.append(read(given, question))
+        except DataError as error:
+            refused.append((given, error))
+    if len(refused) == 1:
+        raise refused[0][1]
+    if refused:
+        refused.sort(key=lambda each: len(each[1].problems))  # a long list would hide the other
+        raise DataError(
+            "Neither --data nor --test can be used.",
+            problems=[
+                problem
+                for given, error in refused
+                for problem in error.problems or [Problem(error.where or given, error.what)]
+            ],
+            mend=str(refused[0][1].mend),
+        )
+    return found
+
+
 def task_or_data(
     data: str | None,
     test: str | None,
@@ -88,7 +113,8 @@ def task_or_data(
             mend="Give --task (an embedded task) or --data (your labelled records).",
         )
     if data is not None:
-        return read(data, question), None if test is None else read(test, question)
+        probe, *others = _read_all(data, test, question)
+        return probe, others[0] if others else None
     if test is not None:
         raise DataError("--test goes with --data.", mend="Leave it out: a task has its own.")
     from superneurons.demo.tasks import make_task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
@@ -89,11 +90,11 @@ def lora(
     from superneurons.vlm.prompt import Prompt
 
     quiet()
+    tried, wanted = _numbers({"--rates": (rates, float), "--sizes": (sizes or "", int)})
     settings = LoraSettings(
-        rank=rank, alpha=alpha, dropout=dropout, rates=_numbers("--rates", rates, float),
+        rank=rank, alpha=alpha, dropout=dropout, rates=tried,
         epochs=epochs, steps=steps, batch_size=train_batch, held_out=held_out,
     )  # fmt: skip
-    wanted = _numbers("--sizes", sizes or "", int)
     named = task_or_data(data, test, task, question, n_probe, n_test, sprites, seed)
     probe, others = _parts(*named, holdout, seed)
     check_sizes(wanted, len(probe))
@@ -134,24 +135,25 @@ def _parts(
     return probe, test
 
 
-def _numbers(option: str, text: str, kind: type[Any]) -> tuple[Any, ...]:
-    """Read numbers with commas between them.
+def _numbers(given: Mapping[str, tuple[str, type[Any]]]) -> list[tuple[Any, ...]]:
+    """Read each option's numbers with commas between them.
 
     Raises
     ------
     DataError
-        When one is none.
+        Lists all that are none.
     """
-    found, problems = [], []
-    for word in filter(None, map(str.strip, text.split(","))):
-        try:
-            found.append(kind(word))
-        except ValueError:
-            whole = "whole " if kind is int else ""
-            problems.append(Problem(option, f"{word!r} is no {whole}number"))
+    found, problems = [list[Any]() for _ in given], []
+    for numbers, (option, (text, kind)) in zip(found, given.items(), strict=True):
+        for word in filter(None, map(str.strip, text.split(","))):
+            try:
+                numbers.append(kind(word))
+            except ValueError:
+                whole = "whole " if kind is int else ""
+                problems.append(Problem(option, f"{word!r} is no {whole}number"))
     if problems:
         raise DataError(
             "Some numbers can't be read.", problems=problems,
             mend="Give numbers with commas between them, such as 50,100.",
         )  # fmt: skip
-    return tuple(dict.fromkeys(found))
+    return [tuple(dict.fromkeys(numbers)) for numbers in found]

@@ -1,4 +1,4 @@
-"""What the commands of ``superneurons robustness`` have in common."""
+"""What the commands of ``superneurons robustness``, and others like them, have in common."""
 
 from __future__ import annotations
 
