@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from superneurons.evaluate.null import shuffled_maximum
 from superneurons.evaluate.readings import read_layers
 from superneurons.evaluate.rivals import base_task
 from superneurons.evaluate.robustness.depth import Depth, study_depth
+from superneurons.evaluate.robustness.sheet import percent
 from superneurons.probes.paper import PaperSuperNeurons
 from superneurons.probes.scores import neuron_scores
 from superneurons.shortcut.classifier import SuperNeuronClassifier
@@ -180,3 +182,89 @@ def test_everything_is_asked_in_the_prompt_that_is_given(
     asked = prompts_asked(monkeypatch)
     study_depth(llava, PROBE, TEST, shuffles=20, prompt=prompt, batch_size=5)
     assert set(asked) == {prompt}
+
+
+def made_up(found: Depth, read: dict[int, float], ruled: dict[int, float]) -> Depth:
+    """The model is right 80 times of 100; its answer's token is read without fault at layer 0."""
+    row, rule = found.readings.rows[0], found.paper[0]
+    rows = [replace(row, layer=k, accuracy=value) for k, value in read.items()]
+    rows.append(replace(row, position=TOKENS[1], layer=0, accuracy=1.0))
+    paper = [replace(rule, layer=k, accuracy=value) for k, value in ruled.items()]
+    paper.append(replace(rule, position=TOKENS[1], layer=1, accuracy=1.0))
+    readings = replace(found.readings, base_accuracy=0.8, rows=tuple(rows))
+    return replace(found, readings=readings, paper=tuple(paper))
+
+
+@pytest.mark.parametrize(
+    ("read", "ruled", "first"),
+    [
+        ({1: 0.5, 2: 0.79, 3: 0.9}, {1: 0.5}, 2),
+        ({1: 0.7899, 2: 0.7899}, {1: 0.5}, None),
+        ({1: 0.5, 2: 0.9}, {1: 0.79}, 1),
+        ({1: 0.8 - 0.01}, {2: 0.9}, 1),
+        ({3: 0.9}, {2: 0.95}, 2),
+        ({2: 0.79 - 1e-12}, {}, 2),
+    ],
+)
+def test_enough_is_within_a_point_by_either_rule_at_that_token(
+    found: Depth, read: dict[int, float], ruled: dict[int, float], first: int | None
+) -> None:
+    depth = made_up(found, read, ruled)
+    assert depth.enough(TOKENS[0]) == first
+    assert depth.enough(TOKENS[1]) == 0
+    assert depth.as_dict()["enough"] == {TOKENS[0]: first, TOKENS[1]: 0}
+    said = depth.tables()[1].notes[0]
+    assert f"First layer within a point of it: {'none' if first is None else first}." in said
+    assert "balanced accuracy is 80.0%" in said
+
+
+def test_each_token_has_a_table_of_its_own_figures(found: Depth) -> None:
+    for position, sheet in zip(TOKENS, found.tables()[1:3], strict=True):
+        readings = [row for row in found.readings.rows if row.position == position]
+        rule = {row.layer: row.accuracy for row in found.paper if row.position == position}
+        assert len(readings) == len(sheet.rows)
+        for row, shown in zip(readings, sheet.rows, strict=True):
+            assert shown == (
+                str(row.layer), percent(row.neuron_accuracy), percent(rule.get(row.layer)),
+                percent(row.accuracy), percent(row.neuron_agreement), percent(row.agreement),
+            )  # fmt: skip
+    assert found.tables()[2].rows[0][2] == percent(None)  # no rule reads the embedding
+
+
+def test_counts_stand_in_the_table_as_they_were_counted(found: Depth) -> None:
+    counts, first = found.tables()[0], found.tables()[3]
+    for row, shown in zip(found.counts, counts.rows, strict=True):
+        assert shown[1:3] == (f"{row.paper:.1f}", f"{row.improved:.1f}")
+        assert shown[3:6] == (str(row.above_base), str(row.above_null), str(row.above_both))
+        assert shown[6:] == tuple(percent(v) for v in (row.best, row.null, row.held_out))
+    assert "seeds: 2, mean" in counts.notes[0]
+    assert [row[0] for row in first.rows][:2] == ["prompt, best neuron", "prompt, paper's rule"]
+    assert first.rows[-1][0] == "answer, improved"
+    assert first.notes == ("Majority class: accuracy 50.0%.",)
+    assert [row[4] for row in first.rows] == [percent(row.agreement) for row in found.first]
+
+
+def test_the_first_seed_is_that_of_all_else(
+    llava: VLM, told_steps: Any, batch_sizes: list[int]
+) -> None:
+    found = study_depth(
+        llava, PROBE, TEST, shuffles=25, seeds=(3,), batch_size=30, steps=told_steps
+    )
+    probing = probing_set(PROBE, balanced=True, seed=3)
+    n = len(probing.records)
+    assert batch_sizes == [30, n + len(TEST) - 30, 1]
+    assert told_steps.of("counting neurons") == [(k, 4) for k in range(1, 5)]
+    states = capture(llava, [*probing.records, *TEST], batch_size=30).activations
+    task = base_task(llava, PROBE, ("no", "yes"))
+    said = np.array(task.raw(TEST, task.logits(llava, TEST)))
+    for row, rule in zip(found.counts, found.paper[:4], strict=True):
+        X = states[:, row.layer - 1]
+        maxima = shuffled_maximum(X[:n], probing.y == "yes", 25, groups=probing.groups, seed=3)
+        assert row.null == pytest.approx(np.quantile(maxima, 0.95))
+        fitted = PaperSuperNeurons(random_state=3).fit(X[:n], probing.y, probing.groups)
+        given = fitted.predict(X[n:])
+        assert rule.accuracy == pytest.approx(mean_recall(TRUTH, given))
+        assert rule.agreement == pytest.approx(np.mean(given == said))
+        assert row.above_both <= min(row.above_base, row.above_null)
+    assert found.seeds == (3,)
+    assert found.readings.setting["seed"] == 3

@@ -10,10 +10,14 @@ from superneurons.activations.capture import Captured
 from superneurons.activations.site import TOKENS, Position, Site
 from superneurons.evaluate.rivals import base_task
 from superneurons.evaluate.robustness.first_layer import FirstLayer, first_layer
+from superneurons.evaluate.robustness.seed_scores import seed_difference, seed_scores
+from superneurons.probes.paper import PaperSuperNeurons
+from superneurons.probes.super_neurons import SuperNeurons
 from superneurons.shortcut.probing import probing_set
 from superneurons.vlm.model import VLM
 
 PROBE, TEST = bright_records(40), bright_records(24, seed=1)
+LABELS = ("no", "yes")
 TRUTH = np.array([r.label == "yes" for r in [*PROBE, *TEST]])
 
 
@@ -66,3 +70,36 @@ def test_it_is_json(rows: dict[tuple[Position, str], FirstLayer]) -> None:
     assert set(made) == {
         "position", "rule", "scores", "over_base", "over_calibrated", "agreement",
     }  # fmt: skip
+
+
+def test_rows_are_what_each_rule_gives_on_layer_one_beside_both_kinds_of_logits(
+    llava: VLM,
+) -> None:
+    """Derived anew, on noise with a little signal and more of one label than of the other."""
+    rng = np.random.default_rng(1)
+    test = [*TEST, *[r for r in bright_records(20, seed=2) if r.label == "yes"]]
+    truth = np.array([r.label == "yes" for r in (*PROBE, *test)])
+    states = rng.normal(size=(len(truth), 3, 30))
+    states[:, 0, :5] += np.where(truth, 0.6, -0.6)[:, None]
+    logits = rng.normal(size=(len(truth), 2)) + np.stack([~truth, truth + 1.5], axis=1)
+    half, single = states.astype(np.float16), logits.astype(np.float32)
+    both = Captured({Site(): half}, single)
+    probing, base = probing_set(PROBE, balanced=False, seed=0), base_task(llava, PROBE, LABELS)
+    found = {r.rule: r for r in first_layer(probing, both, base, test, "last_prompt", 4)}
+    X, other, n = half[:40, 0], half[40:, 0], 40
+    best = int(np.argmax([np.mean((X[:, k] > 0) == truth[:n]) for k in range(30)]))
+    answers = {"best neuron": np.where(other[:, best] > 0, "yes", "no").tolist()}
+    for rule, read_out in (("paper's rule", PaperSuperNeurons), ("improved", SuperNeurons)):
+        fitted = read_out(random_state=4).fit(X, probing.y, probing.groups)
+        answers[rule] = fitted.predict(other).tolist()
+    raw = np.array(LABELS)[single[n:].argmax(axis=1)].tolist()
+    calibrated = base.calibrated(PROBE, single[:n], test, single[n:])
+    assert raw != calibrated
+    assert list(found) == list(answers)
+    for rule, given in answers.items():
+        row = found[rule]
+        assert row.scores == seed_scores(test, [given], labels=LABELS)
+        assert row.over_base == seed_difference(test, [given], [raw], labels=LABELS)
+        assert row.over_calibrated == seed_difference(test, [given], [calibrated], labels=LABELS)
+        assert row.agreement == np.mean([a == b for a, b in zip(given, raw, strict=True)])
+        assert row.scores.n == 34

@@ -3,11 +3,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pictures import bright_records, choices, shades
+from pictures import bright_records, choices, murky, shades
 from superneurons.activations.capture import capture
 from superneurons.evaluate.comparison import FIRST_TOKEN
 from superneurons.evaluate.metrics import mean_recall
@@ -24,6 +25,7 @@ from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.labels import DataWarning
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 
 def test_each_prompt_is_run_once(llava: VLM, questions_run: list[Record]) -> None:
@@ -135,3 +137,67 @@ def test_doubts_are_said_unless_they_are_no_news() -> None:
         warnings.warn("odd", DataWarning, stacklevel=1)
     with pytest.warns(UserWarning, match="else"), unsaid():
         warnings.warn("something else", UserWarning, stacklevel=1)
+
+
+def test_two_sets_share_prompts_in_every_form(llava: VLM, questions_run: list[Record]) -> None:
+    """The same pictures with other labels are asked per option once, too."""
+    records = shades(12)
+    other = {"dark": "grey", "grey": "pale", "pale": "dark"}
+    turned = [replace(r, label=other[str(r.label)]) for r in records]
+    found = gather(llava, [records, turned])
+    assert len(questions_run) == 12 + 36
+    for form, each in (("direct", 1), ("unrolled", 3)):
+        pool = found.contest.pools[form]  # type: ignore[index]
+        assert pool.parents.tolist() == np.repeat(range(24), each).tolist()
+        states = pool.captured.activations
+        assert len(states) == 24 * each
+        np.testing.assert_array_equal(states[: 12 * each], states[12 * each :])
+    assert [r.label for r in found.records(1)] == [r.label for r in turned]
+
+
+def test_prompt_batches_and_seed_are_those_given(
+    llava: VLM, batch_sizes: list[int], told_steps: Any
+) -> None:
+    prompt = Prompt("question-first")
+    sets = [shades(6), shades(3, seed=1)]
+    found = gather(llava, sets, prompt=prompt, batch_size=5, seed=9, steps=told_steps)
+    assert batch_sizes == [5, 4, 5, 5, 5, 5, 5, 2]
+    assert told_steps.of("running the model") == [(5, 9), (9, 9)]
+    assert told_steps.of("asking per option")[-1] == (27, 27)
+    assert (found.contest.prompt, found.contest.seed) == (prompt, 9)
+    asked = capture(llava, sets[1], prompt=prompt).activations
+    states = found.contest.pools["direct"].captured.activations[found.places[1]]
+    np.testing.assert_allclose(states.astype(float), asked.astype(float), rtol=0.02, atol=0.02)
+    assert found.contest.pools["unrolled"].captured.label_logits is None
+
+
+def test_the_paper_s_rule_comes_first_whatever_else_is_known(llava: VLM) -> None:
+    two = gather(llava, [bright_records(8)])
+    assert [entry.key for entry in two.entries] == ["paper", "super-neurons"]
+    assert two.labels == ("no", "yes")
+    assert two.chance() == two.chance(0) == 0.5
+    assert two.note() == ""
+    assert two.contest.test == []
+
+
+def test_doubtful_records_are_said_unless_it_is_no_news(llava: VLM) -> None:
+    """The same picture with both labels, fitted on."""
+    once = bright_records(16)
+    records = [*once, replace(once[0], label="yes"), replace(once[2], label="yes")]
+    found = gather(llava, [records, bright_records(4, seed=1)])
+    with pytest.warns(DataWarning, match="same activations"):
+        loud = found.answers(*found.places, seed=0)
+    assert found.answers(*found.places, seed=0, quiet=True) == loud
+
+
+def test_labels_of_what_is_answered_are_not_looked_at(llava: VLM) -> None:
+    """Selection and scoring share nothing: test labels may be anything, the answers stay."""
+    probe, test = murky(30), murky(20, seed=1)
+    turned = [replace(r, label="no" if r.label == "yes" else "yes") for r in test]
+    found = gather(llava, [probe, test, turned])
+    given = found.answers(found.places[0], found.places[1], seed=2)
+    assert given == found.answers(found.places[0], found.places[2], seed=2)
+    order = np.random.default_rng(0).permutation(20)
+    mixed = found.answers(found.places[0], found.places[1][order], seed=2)
+    for way, labels in given.items():
+        assert mixed[way] == [labels[i] for i in order]

@@ -2,23 +2,33 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from asking import prompts_asked
 from pictures import bright_records, choices, shades
 from superneurons.errors import DataError
-from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS
+from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS, SHORT, unsaid
 from superneurons.evaluate.robustness.seed_scores import spread_interval
+from superneurons.evaluate.robustness.sheet import percent
 from superneurons.evaluate.robustness.shuffled import (
     CONDITIONS,
     Condition,
     Shuffled,
     study_shuffled,
 )
-from superneurons.evaluate.robustness.shuffles import deal
+from superneurons.evaluate.robustness.shuffles import (
+    deal,
+    with_labels_of,
+    with_pictures_of,
+    with_questions_of,
+)
+from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 
 def several(n: int, seed: int = 0) -> list[Record]:
@@ -187,3 +197,81 @@ def test_shuffled_test_records_are_scored_by_their_own_labels(llava: VLM) -> Non
         expected.append(np.mean(truth[donors] == truth))  # both labels are equally frequent
     by_seed = row(found, "pictures shuffled at test").scores.by_seed
     assert by_seed == pytest.approx(tuple(expected))
+
+
+@pytest.mark.parametrize(
+    ("name", "at_fit", "at_test"),
+    [
+        ("as they are", None, None),
+        ("questions shuffled at test", None, with_questions_of),
+        ("pictures shuffled at fit", with_pictures_of, None),
+        ("questions shuffled at fit", with_questions_of, None),
+        ("pictures shuffled at both", with_pictures_of, with_pictures_of),
+        ("labels shuffled at fit", with_labels_of, None),
+    ],
+)
+def test_each_condition_is_what_a_classifier_gives_by_hand(
+    found: Shuffled, llava: VLM, name: str, at_fit: Any, at_test: Any
+) -> None:
+    answers = []
+    for seed in (0, 1):
+        probe = at_fit(PROBE, deal(PROBE, seed=seed)) if at_fit else PROBE
+        test = at_test(TEST, deal(TEST, seed=seed)) if at_test else TEST
+        with unsaid():
+            clf = SuperNeuronClassifier(llava, random_state=seed).fit(probe)
+        answers.append(clf.predict(test).tolist())
+    truth = [record.label for record in TEST]
+    expected = [np.mean([g == t for g, t in zip(a, truth, strict=True)]) for a in answers]
+    by_seed = row(found, name).scores.by_seed
+    n = len(by_seed[:2])  # both labels are equally frequent
+    assert by_seed[:2] == pytest.approx(expected[:n])
+
+
+def test_what_is_shuffled_where_is_in_its_name() -> None:
+    for name, (at_fit, at_test) in CONDITIONS.items():
+        for kind in ("pictures", "questions", "labels"):
+            assert (kind in name) == (kind in (at_fit, at_test))
+        place = {(True, False): "fit", (False, True): "test", (True, True): "both"}
+        if at_fit or at_test:
+            assert name.endswith(f"at {place[bool(at_fit), bool(at_test)]}")
+    assert all(at_test != "labels" for _, at_test in CONDITIONS.values())
+
+
+def test_it_is_run_in_the_prompt_given_and_told_shuffle_by_shuffle(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch, batch_sizes: list[int], told_steps: Any
+) -> None:
+    asked, prompt = prompts_asked(monkeypatch), Prompt("question-first")
+    found = study_shuffled(
+        llava, bright_records(12), bright_records(8, seed=1), seeds=(6, 2), prompt=prompt,
+        batch_size=15, steps=told_steps,
+    )  # fmt: skip
+    assert set(asked) == {prompt}
+    assert batch_sizes == [15, 5, 1]
+    assert told_steps.of("fitting read-outs") == [(1, 2), (2, 2)]
+    assert (found.setting["seed"], found.setting["probing_records"]) == (6, 12)
+    assert found.setting["test_records"] == 8
+    assert "same question" in found.note
+    assert {r.name for r in found.rows} == {
+        name for name, pair in CONDITIONS.items() if "questions" not in pair
+    }
+
+
+def test_chance_at_the_very_end_of_an_interval_is_inside(found: Shuffled, llava: VLM) -> None:
+    """Answers that are all the same are at chance to the last digit."""
+    same = row(found, "as they are", MAJORITY)
+    assert same.interval == (0.5, 0.5)
+    assert same.at_chance
+    for one in found.rows:
+        low, high = one.interval
+        assert one.at_chance == (low - 1e-9 <= found.chance <= high + 1e-9)
+        assert low <= one.scores.balanced_accuracy <= high or one.way in BASE
+
+
+def test_both_rules_may_fail_and_all_of_it_is_listed(found: Shuffled) -> None:
+    names = ("pictures shuffled at fit", "labels shuffled at fit")
+    missed = [replace(row(found, n, way), at_chance=False) for way in NEURONS for n in names]
+    said = replace(found, rows=tuple(missed)).verdict()
+    for one in missed:
+        assert f"{SHORT[one.way]}, {one.name}: {percent(one.scores.balanced_accuracy)} (" in said
+    elsewhere = replace(row(found, "as they are", NEURONS[0]), at_chance=False)
+    assert "misses it" not in replace(found, rows=(elsewhere,)).verdict()

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asking import prompts_asked
 from pictures import bright_records, choices, murky, shades
 from superneurons.errors import DataError
+from superneurons.evaluate.rivals import base_task
 from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS, SHORT
-from superneurons.evaluate.robustness.seed_scores import seed_scores
+from superneurons.evaluate.robustness.seed_scores import seed_difference, seed_scores
+from superneurons.evaluate.robustness.sheet import percent
 from superneurons.evaluate.robustness.size import (
     SIZES,
     SizeCurve,
@@ -23,6 +27,7 @@ from superneurons.evaluate.robustness.subsets import nested_subsets
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 
 PROBE, TEST = murky(60), bright_records(40, seed=1)
 ASKED = (4, 12, 40, 500)
@@ -207,3 +212,74 @@ def test_sizes_are_checked_before_anything_runs() -> None:
         check_sizes((10, 30), ())
     assert min(SIZES) >= 4
     assert list(SIZES) == sorted(set(SIZES))
+
+
+def test_leads_are_paired_differences_over_the_seeds(found: SizeCurve, llava: VLM) -> None:
+    task = base_task(llava, PROBE, ("no", "yes"))
+    probe, test = task.logits(llava, PROBE), task.logits(llava, TEST)
+    ours, raw, calibrated = [], [], []
+    for seed in (0, 1, 2):
+        rows = nested_subsets(PROBE, (40,), seed=seed)[40]
+        own = [PROBE[i] for i in rows]
+        clf = SuperNeuronClassifier(llava, read_out="paper", random_state=seed).fit(own)
+        ours.append(clf.predict(TEST).tolist())
+        raw.append(task.raw(TEST, test))
+        calibrated.append(task.calibrated(own, probe[rows], TEST, test))
+    for rival, theirs in zip(BASE, (raw, calibrated), strict=True):
+        lead = next(x for x in found.leads if (x.way, x.rival) == (NEURONS[0], rival))
+        assert lead.differences[40] == seed_difference(TEST, ours, theirs, labels=("no", "yes"))
+
+
+def test_seeds_that_failed_and_how_far_others_are_apart_stand_in_the_tables(
+    found: SizeCurve,
+) -> None:
+    own = point(found, 12)
+    assert own.scores is not None
+    marked = replace(own, failed=(2,))
+    points = tuple(marked if p is own else p for p in found.points)
+    plain, shown = found.tables(), replace(found, points=points).tables()
+    column = plain[0].header.index(SHORT[NEURONS[1]])
+    before, after = (next(r for r in s[0].rows if r[0] == "12") for s in (plain, shown))
+    assert after[column] == before[column] + "!"
+    assert [c for i, c in enumerate(after) if i != column] == [
+        c for i, c in enumerate(before) if i != column
+    ]
+    spread = next(r for r in plain[1].rows if r[0] == "12")[column]
+    by_seed = own.scores.by_seed
+    assert spread == f"{percent(min(by_seed))}–{percent(max(by_seed))}"
+    assert SHORT[MAJORITY] not in plain[0].header
+    assert "mean of 3 seeds" in plain[0].title
+
+
+def test_where_no_size_is_enough_that_is_said(llava: VLM) -> None:
+    with pytest.raises(DataError, match="No size is enough") as caught:
+        study_size(llava, shades(30), shades(6, seed=1), sizes=(4, 5), seeds=(0,))
+    assert "sizes 4, 5" in str(caught.value)
+
+
+def test_it_is_run_in_the_prompt_given_and_told_subset_by_subset(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch, batch_sizes: list[int], told_steps: Any
+) -> None:
+    asked, prompt = prompts_asked(monkeypatch), Prompt("question-first")
+    made = study_size(
+        llava, PROBE[:20], TEST[:10], sizes=(8, 20), seeds=(7, 5), prompt=prompt, batch_size=16,
+        steps=told_steps,
+    )  # fmt: skip
+    assert set(asked) == {prompt}
+    assert batch_sizes == [16, 14, 1]
+    assert told_steps.of("fitting read-outs") == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert (made.seeds, made.setting["seed"]) == ((7, 5), 7)
+    assert made.note == ""
+
+
+def test_turned_test_labels_turn_every_score(llava: VLM, turned: Any) -> None:
+    """What is fitted sees no test label: right becomes wrong, and nothing else changes."""
+    one, other = (
+        study_size(llava, PROBE[:24], test, sizes=(12,), seeds=(0, 1))
+        for test in (TEST[:16], turned(TEST[:16]))
+    )
+    for way in (MAJORITY, *BASE, *NEURONS):
+        a, b = point(one, 12, way).scores, point(other, 12, way).scores
+        assert a is not None
+        assert b is not None
+        assert [x + y for x, y in zip(a.by_seed, b.by_seed, strict=True)] == pytest.approx([1, 1])
