@@ -65,11 +65,11 @@ def test_a_target_out_of_reach_is_said_on_both_streams(
 def test_what_was_saved_answers(
     run: Runner, llava_path: Path, unclear: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "cascade"
+    out = tmp_path / "a cascade"
     words = ("cascade", "-m", llava_path, "-d", unclear, "--layers", "1,3", "--out", out)
     done = run(*words)
     assert done.code == 0, done.err
-    assert f"Saved to {out}" in done.out.replace("\n", "")
+    assert f"Saved to {out}. Next: superneurons predict '{out}'" in done.out.replace("\n", "")
     answers = run("predict", out, "-d", unclear).lines
     assert len(answers) == 64
     assert {answer["exit_layer"] for answer in answers} <= {1, 3, 4}

@@ -48,10 +48,11 @@ def test_it_fits_and_says_what_it_found(
 
 
 def test_it_speaks_plainly_too(run: Runner, llava_path: Path, train: Path, tmp_path: Path) -> None:
-    done = run("fit", "-m", llava_path, "-d", train, "-o", tmp_path / "clf")
+    out = tmp_path / "my clf"
+    done = run("fit", "-m", llava_path, "-d", train, "-o", out)
     assert "Super Neurons of 128 (residual); the model stops after layer" in done.out
     assert "Learnt from 24 of 24 labelled records." in done.out
-    assert "superneurons eval" in done.out
+    assert f"Saved to {out}. Next: superneurons eval '{out}' --data" in done.out
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,14 @@ def held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_was_measured_is_locked_and_said(
     run: Runner, clf: Path, held_out: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "x.lock"
+    out = tmp_path / "an x.lock"
     done = run("lock", clf, "--data", held_out, "--target-accuracy", 0.9, "--out", out)
     assert done.code == 0, done.err
     found = read_lock(out).locked("clf")
     assert (found.chose, found.accuracy.n, found.target_accuracy) == (20, 20, 0.9)
     assert "20 records chose it, for 90.0% right" in done.out
     assert f"{found.accuracy.hits} of 20" in done.out
-    assert f"serve … --lock {out}" in done.out
+    assert f"serve … --lock '{out}';" in done.out
     written = out.read_bytes()
     again = run("lock", clf, "-d", held_out, "--target-accuracy", 0.9, "-o", out, "--overwrite")
     assert again.code == 0, again.err

@@ -22,12 +22,12 @@ def hub(tmp_path: Path, clf: Path) -> Iterator[FakeHub]:
 
 
 def test_a_copy_and_what_it_says(run: Callable[..., Any], hub: FakeHub, tmp_path: Path) -> None:
-    out, commit = tmp_path / "copy", hub.repos[NAME].refs["main"]
+    out, commit = tmp_path / "a copy", hub.repos[NAME].refs["main"]
     files = ["config.json", "classifier.safetensors", "README.md"]
     first = run("pull", NAME, "--out", out)
     assert first.code == 0
     assert first.out == (
-        f"{NAME}@{commit}: {', '.join(files)} in {out}.\nNext: superneurons inspect {out}\n"
+        f"{NAME}@{commit}: {', '.join(files)} in {out}.\nNext: superneurons inspect '{out}'\n"
     )
     assert sorted(file.name for file in out.iterdir()) == sorted([*files, "ORIGIN"])
 

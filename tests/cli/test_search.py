@@ -34,13 +34,13 @@ def test_the_front_the_choice_and_its_verification(
 def test_the_chosen_shortcut_is_saved_and_answers(
     run: Runner, llava_path: Path, train: Path, test_file: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "clf"
+    out = tmp_path / "a clf"
     done = run(
         "search", "-m", llava_path, "-d", train, "--test", test_file, *QUICK,
         "--sites", "residual", "--max-layer", 2, "--out", out,
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert f"Saved to {out}" in done.out
+    assert f"Saved to {out}. Next: superneurons eval '{out}'" in done.out
     answered = run("predict", out, "--data", test_file)
     assert answered.code == 0, answered.err
     assert len(answered.lines) == 12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
@@ -113,7 +114,8 @@ def cascade(
     if fitted.path == "anew":
         print(f"Records that go on start anew: {fitted.reason}.")
     if out is not None:
-        print(f"Saved to {out}. Next: superneurons predict {out} --data <other pictures>")
+        typed = quote(str(out))
+        print(f"Saved to {out}. Next: superneurons predict {typed} --data <other pictures>")
 
 
 def _numbers(text: str | None, name: str, kind: Callable[[str], _Number]) -> list[_Number] | None:

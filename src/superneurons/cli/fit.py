@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
@@ -192,7 +193,7 @@ def _print(summary: dict[str, Any]) -> None:
     for line in _scores(summary):
         print(line)
     out = summary["classifier"]
-    print(f"Saved to {out}. Next: superneurons eval {out} --data <other labelled pictures>")
+    print(f"Saved to {out}. Next: superneurons eval {quote(out)} --data <other labelled pictures>")
 
 
 def _exit(summary: dict[str, Any]) -> str:

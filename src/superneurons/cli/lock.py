@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,7 +75,8 @@ def lock(
         return
     for line in (_told_cascade if found.stages else _told)(name, found):
         print(line)
-    print(f"Locked in {out}. Next: superneurons serve … --lock {out}; superneurons check …")
+    typed = quote(str(out))
+    print(f"Locked in {out}. Next: superneurons serve … --lock {typed}; superneurons check …")
 
 
 def _told(name: str, found: Locked) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -42,4 +43,4 @@ def pull(
         )
         return
     print(f"{found.origin}: {', '.join(found.files)} in {found.directory}.")
-    print(f"Next: superneurons inspect {found.directory}")
+    print(f"Next: superneurons inspect {quote(str(found.directory))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from superneurons.cli.output import print_whole
@@ -78,4 +79,5 @@ def print_choice(point: Point, verified: Comparison, out: Path | None) -> None:
             f"balanced accuracy ({100 * low:+.1f} to {100 * high:+.1f})."
         )
     if out is not None:
-        print(f"Saved to {out}. Next: superneurons eval {out} --data <other labelled pictures>")
+        typed = quote(str(out))
+        print(f"Saved to {out}. Next: superneurons eval {typed} --data <other labelled pictures>")
