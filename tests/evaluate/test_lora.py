@@ -2,20 +2,30 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from asking import prompts_asked
 from pictures import bright_records, choices, murky, shades
 from superneurons.errors import DataError, MissingExtraError, ModelError
+from superneurons.evaluate import lora
 from superneurons.evaluate.compare import compare
 from superneurons.evaluate.comparison import FIRST_TOKEN
 from superneurons.evaluate.entrants import CALIBRATED
 from superneurons.evaluate.lora import LORA, LoraRival, check_sizes, compare_lora
 from superneurons.evaluate.lora_adapters import adapter_weights
-from superneurons.evaluate.lora_training import LoraSettings
+from superneurons.evaluate.lora_training import LoraSettings, Tuned, train_lora
+from superneurons.evaluate.rivals import base_task
+from superneurons.shortcut.probing import probing_set
+from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 from weights import hashed
 
 OURS, PAPER = "Super Neurons, improved", "Super Neurons, paper's rule"
@@ -161,3 +171,116 @@ def test_labels_that_start_alike_cant_be_trained(
 def test_sizes_come_in_order_and_once() -> None:
     assert check_sizes([8, 4, 8], 8) == [4, 8]
     assert check_sizes([], 9) == [9]
+
+
+@dataclass
+class Heard:
+    """What adapters were trained on, and what came of it."""
+
+    records: list[list[Record]] = field(default_factory=list)
+    tuned: list[Tuned] = field(default_factory=list)
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
+    found = Heard()
+
+    def listening(vlm: VLM, base: Any, records: Sequence[Record], *own: Any, **more: Any) -> Tuned:
+        found.records.append(list(records))
+        found.tuned.append(train_lora(vlm, base, records, *own, **more))
+        return found.tuned[-1]
+
+    monkeypatch.setattr(lora, "train_lora", listening)
+    return found
+
+
+BRIEF = LoraSettings(rank=1, rates=(1e-2,), steps=2, looks=1)
+
+
+def test_each_set_is_within_the_next_larger_one_and_none_is_scored_on(
+    llava: VLM, heard: Heard, told_steps: Any
+) -> None:
+    probe, test = murky(24), murky(8, seed=1)
+    found = compare_lora(
+        llava, probe, test, settings=BRIEF, sizes=(16, 8), repeats=0, seed=4, steps=told_steps
+    )
+    small, large = ({id(record) for record in records} for records in heard.records)
+    assert (len(small), len(large)) == (8, 16)
+    assert small < large <= {id(record) for record in probe}
+    for rival in found:
+        assert list(rival.comparison.test) == test
+        assert rival.comparison.setting["probing_records"] == rival.n_probe
+        assert "early_exits" not in rival.comparison.setting
+        assert all(row.timing is None for row in rival.comparison.rows)
+    assert told_steps.of("training LoRA on 8") == [(1, 2), (2, 2)]
+    assert told_steps.of("training LoRA on 16") == [(1, 2), (2, 2)]
+    assert told_steps.of("timing") == []
+
+
+def test_rows_of_lora_are_what_its_twin_says_calibrated_on_what_was_held_out(
+    llava: VLM, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, prompt = prompts_asked(monkeypatch), Prompt("question-first")
+    probe, test = murky(24), murky(12, seed=1)
+    found = compare_lora(llava, probe, test, settings=QUICK, repeats=0, prompt=prompt)[0]
+    assert set(asked) == {prompt}
+    (tuned,) = heard.tuned
+    base = base_task(llava, probe, ("no", "yes"))
+    held, scored = (base.logits(tuned.vlm, own, prompt=prompt) for own in (tuned.held, test))
+    words = np.array(["no", "yes"])
+    assert rows(found)[LORA[False]].answers.labels == words[scored.argmax(axis=1)].tolist()
+    expected = base.calibrated(tuned.held, held, test, scored)
+    assert rows(found)[LORA[True]].answers.labels == expected
+    assert found.tuned["weights"] == tuned.weights
+    assert found.tuned["held_out"] == len(tuned.held)
+    assert {id(r) for r in tuned.held} <= {id(r) for r in probe}
+
+
+def test_both_sides_learn_from_the_same_balanced_records(llava: VLM, heard: Heard) -> None:
+    probe = [r for i, r in enumerate(bright_records(24)) if i % 2 == 0 or i % 6 == 1]
+    test = bright_records(6, seed=1)
+    compare_lora(llava, probe, test, settings=BRIEF, repeats=0, seed=2)
+    (records,) = heard.records
+    assert sorted(str(record.label) for record in records) == ["no"] * 4 + ["yes"] * 4
+    drawn = probing_set(probe, balanced=True, seed=2)
+    assert {r.id for r in records} == {r.id for r in drawn.records}
+
+
+def test_the_setting_says_how_rows_were_timed(curve: list[LoraRival]) -> None:
+    for rival in curve:
+        setting = rival.comparison.setting
+        assert setting["timing"]["rounds"] == 2
+        assert "early_exits" in setting
+        assert setting["test_records"] == 24
+        assert rival.comparison.null == {}
+        assert rival.tuned["settings"]["steps"] == 12
+        assert [look["step"] for look in rival.tuned["looks"]] == [0, 4, 8, 12]
+        whole = {row.exit_layer for name, row in rows(rival).items() if name not in (OURS, PAPER)}
+        assert whole == {4}
+        assert rows(rival)[OURS].neurons > 0
+        assert rows(rival)[LORA[True]].neurons is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=30), seed=st.integers(0, 99))
+def test_the_first_records_have_every_label_as_often_as_there_are(
+    labels: list[str], seed: int
+) -> None:
+    records = [Record((), "Which?", label=label) for label in labels]
+    order = lora._evenly(records, seed)
+    assert sorted(order) == list(range(len(labels)))
+    assert order == lora._evenly(records, seed)
+    for n in range(1, len(labels) + 1):
+        taken = [labels[i] for i in order[:n]]
+        most = max(map(taken.count, taken))
+        for name in set(labels):
+            # One less only where the next turn has not come round, or there are no more of it.
+            assert taken.count(name) >= min(most - 1, labels.count(name))
+
+
+def test_of_own_options_the_places_are_even() -> None:
+    records = choices(48)
+    order = lora._evenly(records, 0)
+    places = [(records[i].options or ()).index(str(records[i].label)) for i in order[:12]]
+    assert sorted(map(places.count, range(3))) == [4, 4, 4]
+    assert order != lora._evenly(records, 1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from asking import prompts_asked
 from pictures import bright_records, choices, murky, shades
 from superneurons.errors import DataError, ModelError
 from superneurons.evaluate import lora_training
@@ -16,6 +17,7 @@ from superneurons.evaluate.lora_training import Look, LoraSettings, Tuned, train
 from superneurons.evaluate.rivals import BaseTask, base_task
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
+from superneurons.vlm.prompt import Prompt
 from weights import hashed
 
 QUICK = LoraSettings(rank=4, rates=(1e-2,), steps=16, looks=4)
@@ -226,3 +228,76 @@ def test_the_model_as_it_was_and_the_last_step_are_always_looked_at(llava: VLM, 
     assert (found[0], found[-1]) == (0, 5)
     assert found == sorted(set(found))
     assert len(found) == {1: 2, 3: 4, 16: 6}[looks]
+
+
+def test_the_first_step_moves_what_starts_at_nothing_by_the_rate_and_nothing_else(
+    llava: VLM,
+) -> None:
+    """Adam's first step is the sign of the gradient; A has none while B is 0, and no decay."""
+    run = run_of(llava, 8, steps=1, rank=2)
+    adapted = run._adapted(llava)
+    before = {name: w.detach().clone() for name, w in adapter_weights(adapted).items()}
+    assert list(run._trained(adapted, 0.01)) == [1]
+    moved = 0
+    for name, weight in adapter_weights(adapted).items():
+        step = (weight.detach() - before[name]).abs()
+        if "lora_A" in name:
+            assert not step.any(), "A changed"
+        else:
+            assert not before[name].any()
+            assert step.max() <= 0.01 * 1.0001
+            moved += int((step > 0.0099).sum())
+    assert moved > 20
+
+
+def test_everything_is_asked_in_the_prompt_given_and_looked_at_in_batches(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch, batch_sizes: list[int]
+) -> None:
+    heard, prompt = prompts_asked(monkeypatch), Prompt("question-first")
+    records = bright_records(20)
+    own = LoraSettings(rank=1, rates=(1e-3,), steps=2, looks=1, batch_size=3)
+    tuned = train_lora(llava, asked(llava, records), records, own, prompt=prompt)
+    assert set(heard) == {prompt}
+    assert set(batch_sizes) <= {1, 3}
+    assert (len(tuned.held), tuned.n_trained) == (4, 16)
+    assert sum(batch_sizes) >= 4 + 3 + 3 + 4
+
+
+def test_a_look_is_the_mean_recall_and_the_mean_loss_of_what_is_held_out(llava: VLM) -> None:
+    records = [*murky(24), *[r for r in murky(12, seed=1) if r.label == "no"]]
+    base = asked(llava, records)
+    own = LoraSettings(rank=1, rates=(1e-3,), steps=1, looks=1, held_out=0.4)
+    tuned = train_lora(llava, base, records, own, seed=3)
+    first = tuned.looks[0]
+    logits = base.logits(llava, tuned.held).astype(np.float64)
+    truth = np.array([record.label == "yes" for record in tuned.held])
+    said = logits[:, 1] > logits[:, 0]
+    recalls = [np.mean(said[truth == value] == value) for value in (False, True)]
+    assert first.balanced_accuracy == pytest.approx(np.mean(recalls))
+    odds = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    losses = -np.log(odds[np.arange(len(truth)), truth.astype(int)])
+    assert first.loss == pytest.approx(losses.mean(), rel=1e-4)
+    assert (first.rate, first.step) == (1e-3, 0)
+    assert len(tuned.held) > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("rank", 1, 0),
+        ("looks", 1, 0),
+        ("steps", 1, 0),
+        ("alpha", 1e-9, 0.0),
+        ("dropout", 0.0, -0.1),
+        ("dropout", 0.99, 1.0),
+        ("rates", (0.999,), (1.0,)),
+        ("rates", (1e-9,), (1e-3, 0.0)),
+        ("held_out", 0.01, 0.0),
+        ("held_out", 0.99, 1.0),
+    ],
+)
+def test_a_setting_ends_where_it_says(name: str, good: object, bad: object) -> None:
+    assert getattr(LoraSettings(**{name: good}), name) == good  # type: ignore[arg-type]
+    with pytest.raises(DataError) as caught:
+        LoraSettings(**{name: bad})  # type: ignore[arg-type]
+    assert [problem.where for problem in caught.value.problems] == [name]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,3 +56,32 @@ def test_one_after_the_other_seconds_add_up_and_the_higher_peak_stays() -> None:
     assert Spent(1, 7) + Spent(2, 5) == Spent(3, 7)
     assert Spent(1, None) + Spent(2, 5) == Spent(3, 5)
     assert (Spent() + Spent()).peak_bytes is None
+
+
+def test_the_peak_is_the_highest_mark_less_what_was_held_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A made-up /proc/self: 2,000 kB are held, 5,000 kB at most since the mark was cleared."""
+    monkeypatch.setattr(module, "_SELF", tmp_path)
+    (tmp_path / "status").write_text("Name:\tpython\nVmPeak:\t 9000 kB\nVmRSS:\t 2000 kB\n")
+    with spending("cpu") as found:
+        assert (tmp_path / "clear_refs").read_text() == "5"
+        assert found == Spent()
+        (tmp_path / "status").write_text("VmHWM:\t 5000 kB\nVmRSS:\t 1000 kB\n")
+    assert found.peak_bytes == 3000 * 1024
+
+
+def test_a_peak_is_never_below_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the mark does not start anew, or what was held was given back meanwhile."""
+    monkeypatch.setattr(module, "_SELF", tmp_path)
+    (tmp_path / "status").write_text("VmRSS:\t 2000 kB\nVmHWM:\t 1500 kB\n")
+    with spending("cpu") as found:
+        pass
+    assert found.peak_bytes == 0
+    assert found.as_dict()["peak_bytes"] == 0
+
+
+def test_nothing_is_spent_at_first_and_adding_nothing_changes_nothing() -> None:
+    assert Spent() == Spent(0.0, None)
+    assert Spent() + Spent(1.5, 9) == Spent(1.5, 9) + Spent() == Spent(1.5, 9)
+    assert sum((Spent(0.25, n) for n in (3, 1, 2)), Spent()) == Spent(0.75, 3)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pictures import bright_records, choices
 from superneurons.errors import DataError
@@ -132,3 +134,36 @@ def test_one_draw_says_nothing() -> None:
 
 def test_intervals_of_shares_are_shares() -> None:
     assert spread_interval([0.0, 1.0]) == (0.0, 1.0)
+
+
+def test_the_majority_of_own_options_is_a_place_and_no_name() -> None:
+    """Every right answer is called otherwise; two of three stand first."""
+    records = [
+        replace(RECORDS[i], options=(f"a{i}", f"b{i}"), label=f"{'b' if i % 3 == 2 else 'a'}{i}")
+        for i in range(12)
+    ]
+    found = seed_scores(records, [[str(record.label) for record in records]], labels=())
+    assert found.majority == pytest.approx(2 / 3)
+    mixed = seed_scores(RECORDS[:9], [TRUTH[:9]], labels=LABELS)
+    assert mixed.majority == pytest.approx(5 / 9)
+    assert mixed.n == 9
+
+
+def test_intervals_of_two_draws_are_students() -> None:
+    """With one degree of freedom the 97.5 % point is 12.706."""
+    low, high = spread_interval([0.50, 0.52])
+    half = 12.7062 * np.std([0.50, 0.52], ddof=1) / np.sqrt(2)
+    assert (low, high) == pytest.approx((0.51 - half, 0.51 + half), abs=1e-4)
+    assert spread_interval([0.3, 0.3, 0.3]) == pytest.approx((0.3, 0.3))
+
+
+@settings(max_examples=10, deadline=None)
+@given(order=st.permutations(range(40)), seed=st.integers(0, 9))
+def test_the_order_of_records_changes_no_score(order: list[int], seed: int) -> None:
+    given_ = [spoilt(0.2, 0), spoilt(0.3, 1)]
+    mixed = [[answers[i] for i in order] for answers in given_]
+    records = [RECORDS[i] for i in order]
+    straight = seed_scores(RECORDS, given_, labels=LABELS, seed=seed)
+    assert seed_scores(records, mixed, labels=LABELS, seed=seed) == straight
+    other = seed_difference(RECORDS, given_[:1], given_[1:], labels=LABELS, seed=seed)
+    assert seed_difference(records, mixed[:1], mixed[1:], labels=LABELS, seed=seed) == other
