@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,9 +44,63 @@ def test_wider_tensors_are_narrowed(llava: VLM) -> None:
     assert {tensor.dtype for tensor in wide.values()} == {torch.float32}
 
 
+def test_what_is_narrow_or_no_number_stays_as_it_is(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {
+        "wide": torch.ones(2, dtype=torch.float64),
+        "narrow": torch.ones(2, dtype=torch.float8_e4m3fn),
+        "alike": torch.ones(2, dtype=torch.float16),
+        "whole": torch.ones(2, dtype=torch.int64),
+        "turned": torch.ones(2, 3).T,
+    }
+    monkeypatch.setattr("superneurons.export.checkpoint.map_tensors", lambda *_: dict(given))
+    found = cut_tensors(source_of(llava), llava.family, 1, {}, torch.bfloat16)
+    assert {name: tensor.dtype for name, tensor in found.items()} == {
+        "wide": torch.bfloat16, "narrow": torch.float8_e4m3fn, "alike": torch.float16,
+        "whole": torch.int64, "turned": torch.bfloat16,
+    }  # fmt: skip
+    assert list(found) == sorted(given), "the same export gives the same file"
+    assert all(tensor.is_contiguous() for tensor in found.values())
+
+
+def test_a_model_is_found_again_at_its_commit(
+    llava: VLM, llava_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert source_of(llava) == source_of(replace(llava, revision=None))
+    assert source_of(llava).path == str(llava_path)
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(
+        "superneurons.export.checkpoint.locate", lambda name, **how: asked.update(how)
+    )
+    source_of(replace(llava, revision="abc"), trust_remote_code=True)
+    assert asked == {"revision": "abc", "trust_remote_code": True}
+
+
 def test_a_norm_of_another_name_is_refused(llava: VLM) -> None:
-    with pytest.raises(ModelError, match="isn't found among its weights"):
+    with pytest.raises(ModelError, match="isn't found among its weights: none"):
         cut_tensors(source_of(llava), llava.family, 1, {"scale": torch.ones(32)}, torch.float32)
+
+
+def test_norms_within_layers_are_not_the_last_one(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = source_of(llava)
+    names = dict(weight_map(source))
+    last = next(name for name in names if name.endswith("model.norm.weight"))
+    inside = last.replace("model.norm", "model.layers.3.norm")
+    monkeypatch.setattr(
+        "superneurons.export.checkpoint.weight_map", lambda _: names | {inside: "file"}
+    )
+    found = cut_tensors(source, llava.family, 1, {"weight": torch.full((32,), 5.0)}, torch.float32)
+    assert bool((found[last] == 5).all())
+    assert inside not in found
+    monkeypatch.setattr(
+        "superneurons.export.checkpoint.weight_map", lambda _: names | {"other.norm.weight": "file"}
+    )
+    with pytest.raises(ModelError, match=r"norm\.weight.*other\.norm\.weight") as refused:
+        cut_tensors(source, llava.family, 1, NORM, torch.float32)
+    assert refused.value.where == "norm.weight"
 
 
 def test_labels_and_depth_stand_in_both_configurations(tmp_path: Path) -> None:
@@ -59,6 +115,28 @@ def test_labels_and_depth_stand_in_both_configurations(tmp_path: Path) -> None:
     cut.save_pretrained(tmp_path / "cut")
     again = locate(str(tmp_path / "cut")).config
     assert again.label2id == again.get_text_config().label2id == {"a": 0, "b": 1, "c": 2}
+
+
+def test_only_lists_about_layers_are_cut(llava: VLM) -> None:
+    config = copy.deepcopy(source_of(llava).config)
+    text = config.get_text_config()
+    text.layer_scales, text.windows = [1, 2, 3, 4], [1, 2, 3, 4]
+    text.layers_read, text.layer_note = [1, 2], "four"
+    cut = cut_config(config, 3, ["a", "b"]).get_text_config()
+    assert (cut.layer_scales, cut.windows) == ([1, 2, 3], [1, 2, 3, 4])
+    assert (cut.layers_read, cut.layer_note) == ([1, 2], "four")
+    assert text.layer_scales == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("own", "given", "found"), [(None, 7, 7), (5, 7, 5), (0, 7, 0)])
+def test_what_batches_are_padded_with_is_named(
+    llava: VLM, own: int | None, given: int, found: int
+) -> None:
+    config = copy.deepcopy(source_of(llava).config)
+    config.get_text_config().pad_token_id = own
+    cut = cut_config(config, 1, ["a", "b"], pad_token_id=given)
+    assert cut.get_text_config().pad_token_id == found
+    assert cut.problem_type == cut.get_text_config().problem_type == "single_label_classification"
 
 
 def test_a_window_ends_where_the_layers_do(tmp_path: Path) -> None:
@@ -99,6 +177,56 @@ def test_other_decoders_have_no_room(tmp_path: Path) -> None:
     assert source.config.get_text_config().mlp_bias is False
     tensors = cut_tensors(source, vlm.family, 1, NORM, torch.float32)
     assert not has_room_for_constant(source.config, tensors, 1)
+
+
+def test_layers_of_a_tower_are_not_the_decoders(llava: VLM) -> None:
+    config, rows = source_of(llava).config, torch.ones(3, 2, dtype=torch.float16)
+    tower = {
+        f"vision_tower.layers.{n}.mlp.{name}.weight": rows
+        for n in (0, 1) for name in ("gate_proj", "up_proj", "down_proj")
+    }  # fmt: skip
+    assert not has_room_for_constant(config, tower, 1)
+    own = {name.replace("vision_tower", "model"): rows for name in tower}
+    assert has_room_for_constant(config, tower | own, 2)
+    assert not has_room_for_constant(config, tower | own, 3)
+    twice = {name.replace("model", "other"): rows for name in own}
+    assert not has_room_for_constant(config, own | twice, 1), "which of them is it?"
+    kept = tower | own | {"model.layers.1.mlp.down_proj.bias": torch.full((3,), 0.5).half()}
+    config = copy.deepcopy(config)
+    add_constant(config, kept, 2, torch.tensor([1.0, 2.0, 1e-6]))
+    added = {name: value for name, value in kept.items() if name.endswith("bias")}
+    assert len(added) == 6
+    last = added.pop("model.layers.1.mlp.down_proj.bias")
+    assert last.tolist() == pytest.approx([1.5, 2.5, 0.500001], abs=1e-7)
+    assert all(value.dtype == torch.float16 and not value.any() for value in added.values())
+    assert config.get_text_config().mlp_bias is True
+
+
+@pytest.mark.parametrize("hub", [False, True])
+def test_every_file_of_a_processor_is_known(
+    llava: VLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: bool
+) -> None:
+    here, there = tmp_path / "model", tmp_path / "out"
+    wanted = [
+        "added_tokens.json", "chat_template.jinja", "chat_template.json", "merges.txt",
+        "preprocessor_config.json", "processor_config.json", "special_tokens_map.json",
+        "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+        "video_preprocessor_config.json", "vocab.json", "vocab.txt",
+    ]  # fmt: skip
+    others = ["config.json", "model.safetensors", "tokenizer_own.py", "README.md"]
+    for directory in (here, there, here / "tokenizer_files"):
+        directory.mkdir()
+    for name in (*wanted, *others):
+        (here / name).write_text(name)
+    source = replace(source_of(llava), path=str(here))
+    if hub:
+        source = replace(source, path="some/model", revision="abc")
+        files = {("some/model", "config.json", "abc"): here / "config.json"}
+        monkeypatch.setattr(
+            "superneurons.export.checkpoint.hub_file", lambda *asked: files.get(asked)
+        )
+    assert copy_processor(source, there) == wanted
+    assert {path.name: path.read_text() for path in there.iterdir()} == {n: n for n in wanted}
 
 
 def test_the_processor_comes_along_and_nothing_else(llava_path: Path, tmp_path: Path) -> None:

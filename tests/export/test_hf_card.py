@@ -57,6 +57,38 @@ def test_its_code_is_whole_and_holds_the_prompt(loads_as: str) -> None:
     assert "bfloat16" in ast.unparse(tree)
 
 
+def test_what_transformers_has_no_class_for_is_a_trunk_and_a_product() -> None:
+    trunk, whole = (hf_card({**TOLD, "loads_as": how}, "p") for how in ("trunk", "sequence"))
+    assert "AutoModel.from_pretrained" in trunk
+    assert "model.score @ state" in trunk
+    assert "transformers has no class `SomeForSequenceClassification`" in trunk
+    assert "AutoModelForSequenceClassification.from_pretrained" in whole
+    assert "score" not in loader({**TOLD, "loads_as": "sequence"}, "p")
+    assert "`SomeForSequenceClassification` is a class of transformers." in whole
+    assert "transformers has no class" not in whole
+
+
+def test_a_head_without_a_constant_names_none() -> None:
+    card = hf_card({**TOLD, "constant": False}, "p")
+    assert (
+        "(super-neurons, 12 neurons), which is linear in the last layer's state. The norm" in card
+    )
+    assert "down_proj" not in card
+
+
+def test_where_there_are_no_labels_no_accuracy_is_said() -> None:
+    told = {name: value for name, value in REFITTED.items() if "accuracy" not in name}
+    card = hf_card({**TOLD, "refitted": told, "compared": COMPARED}, "p")
+    assert "agrees with the classifier on 90.0%.\n- The written files were loaded" in card
+    assert "right" not in card.partition("## What was run")[2].partition("- The written")[0]
+
+
+def test_the_licence_is_the_base_models() -> None:
+    assert "Licence of the base model: mit." in hf_card({**TOLD, "licence": "mit"}, "p")
+    assert "Licence of the base model: not named by its files; look it up." in hf_card(TOLD, "p")
+    assert "scales nothing here.\n" in hf_card(TOLD, "p"), "and nothing is said of templates"
+
+
 def test_it_says_that_vllm_was_not_run() -> None:
     card = hf_card(TOLD, "p")
     assert "vLLM was **not** run" in card

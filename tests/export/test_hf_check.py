@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pictures import bright_records
+from pictures import bright_records, murky
 from superneurons.errors import ModelError
 from superneurons.export.hf import export_hf
 from superneurons.export.hf_check import SCORE, head_class, reloaded, reloaded_answers, score_of
@@ -41,6 +43,38 @@ def test_answers_are_the_classifiers(exported: Path, classifier: SuperNeuronClas
     assert (
         classifier.classes_[found.argmax(axis=1)].tolist() == classifier.predict(records).tolist()
     )
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_batches_are_put_together_in_order(
+    classifier: SuperNeuronClassifier, tmp_path: Path
+) -> None:
+    records = [*murky(4, seed=3), bright_records(1)[0]]
+    export_hf(classifier, tmp_path / "out", records=records)
+    whole = reloaded_answers(tmp_path / "out", classifier, records)
+    small = copy.copy(classifier).set_params(batch_size=2)
+    parts = reloaded_answers(tmp_path / "out", small, records)
+    assert len(np.unique(whole[:, 0])) == 5, "no two answers are alike"
+    np.testing.assert_allclose(parts, whole, rtol=1e-3)
+    shares = [list(one.probabilities.values()) for one in classifier.answers(records)]
+    np.testing.assert_allclose(whole, shares, atol=0.1)
+
+
+def test_a_weight_of_another_shape_is_refused(exported: Path) -> None:
+    name = "language_model.model.norm.weight"
+    changed(exported, **{name.replace(".", "__"): torch.ones(31)})
+    with pytest.raises(ModelError, match="doesn't load as it should") as refused:
+        reloaded(exported, torch.float32, "llava")
+    (problem,) = refused.value.problems
+    assert problem.where == "language_model.norm.weight", "as the loaded model calls it"
+    assert problem.what == "wrong shape: (31,), should be (32,)"
+
+
+def test_it_is_loaded_as_precise_as_it_is_wanted(exported: Path) -> None:
+    for dtype in (torch.bfloat16, torch.float32):
+        model = reloaded(exported, dtype, "llava")
+        assert model.dtype == dtype
+        assert not model.training
 
 
 def test_a_weight_without_a_place_is_refused(exported: Path) -> None:

@@ -49,11 +49,17 @@ def reloaded(directory: Path, dtype: torch.dtype, model_type: str) -> Any:
 
     whole = head_class(model_type) is not None
     auto = AutoModelForSequenceClassification if whole else AutoModel
-    model, report = auto.from_pretrained(str(directory), dtype=dtype, output_loading_info=True)
+    model, report = auto.from_pretrained(
+        str(directory), dtype=dtype, output_loading_info=True,
+        ignore_mismatched_sizes=True,  # else it raises before it says which
+    )  # fmt: skip
     spare = set(report["unexpected_keys"]) - (set() if whole else {SCORE})
     problems = [Problem(name, "missing") for name in sorted(report["missing_keys"])]
     problems += [Problem(name, "has no place") for name in sorted(spare)]
-    problems += [Problem(str(name), "wrong shape") for name in sorted(report["mismatched_keys"])]
+    problems += [
+        Problem(name, f"wrong shape: {tuple(found)}, should be {tuple(wanted)}")
+        for name, found, wanted in sorted(report["mismatched_keys"])
+    ]
     if problems:
         raise ModelError(
             "The cut checkpoint doesn't load as it should; nothing was exported.",
