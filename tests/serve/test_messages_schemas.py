@@ -121,6 +121,22 @@ def test_a_part_that_is_none_is_refused_where_it_stands(
     assert all(found[:2] == ("messages", 0) for found in places)
 
 
+def test_of_a_part_only_what_its_type_asks_for_is_missed() -> None:
+    broken = said([{"type": "image_url", "image_url": {"url": ""}}])
+    with pytest.raises(ValidationError) as caught:
+        ClassifyRequest.model_validate(broken, strict=True)
+    text, part = (error["loc"] for error in caught.value.errors())
+    assert text[-1] == "str"
+    assert part[-2:] == ("image_url", "url")
+
+
+def test_what_is_left_out_is_nothing() -> None:
+    for kind in (ClassifyRequest, ChatRequest):
+        given = kind.model_validate(said("a"), strict=True).model_dump()
+        assert given.pop("messages") == said("a")["messages"]
+        assert set(given.values()) == {None}
+
+
 @pytest.mark.parametrize("detail", ["auto", "low", "high", None])
 def test_details_of_a_picture_are_taken(detail: str | None) -> None:
     part = {"type": "image_url", "image_url": {"url": "x", "detail": detail}}

@@ -41,3 +41,5 @@ def check_paper(ax: Axes) -> None:
         box = label.get_window_extent()
         assert page.x0 <= box.x0 <= box.x1 <= page.x1
         assert page.y0 <= box.y0 <= box.y1 <= page.y1
+    if legend:
+        assert legend.get_window_extent().y0 >= ax.bbox.y1 - 2, "it covers nothing"

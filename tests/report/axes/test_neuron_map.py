@@ -31,6 +31,10 @@ def test_chosen_ones_point_to_their_sign_and_are_as_large_as_their_weight() -> N
     for above, name in ((True, "weight above 0"), (False, "weight below 0")):
         wanted = [c for c in found.chosen if (c.weight > 0) == above]
         assert marked[name].get_offsets().tolist() == [[c.column, c.layer] for c in wanted]
+        (shape,) = marked[name].get_paths()
+        heights = shape.vertices[:3, 1]
+        assert (np.abs(heights - heights.max()) < 1e-6).sum() == (1 if above else 2)
+        assert marked[name].get_facecolor()[0].tolist() == [1, 1, 1, 1]
         order = np.argsort([abs(c.weight) for c in wanted])
         assert (np.diff(np.asarray(marked[name].get_sizes())[order]) >= 0).all()
     assert max(one.get_sizes().max() for one in marked.values()) == pytest.approx(40)
