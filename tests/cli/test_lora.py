@@ -53,6 +53,7 @@ def test_json_has_scores_costs_and_what_was_trained(
         (("--data", "{train}", "--holdout", "1.5"), "--holdout"),
         (("--task", "dark", "--seed", "-1"), "The seed -1 is out of range"),
         (("--task", "dark", "--rates", "quick"), "--rates: 'quick' is no number"),
+        (("--task", "dark", "--alpha", "nan"), "alpha: is nan, no finite number"),
         (("--task", "dark", "--rates", "3"), "rates: are [3.0], not all between 0 and 1"),
         (("--task", "dark", "--n-probe", 20, "--sizes", "50"), "size 50: is not from 4 to the 20"),
     ],

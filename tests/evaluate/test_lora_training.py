@@ -288,6 +288,7 @@ def test_a_look_is_the_mean_recall_and_the_mean_loss_of_what_is_held_out(llava: 
         ("looks", 1, 0),
         ("steps", 1, 0),
         ("alpha", 1e-9, 0.0),
+        ("alpha", 1e9, float("inf")),
         ("dropout", 0.0, -0.1),
         ("dropout", 0.99, 1.0),
         ("rates", (0.999,), (1.0,)),

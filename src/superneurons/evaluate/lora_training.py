@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -80,8 +81,8 @@ class LoraSettings:
         ]
         if not self.rates or not all(0 < rate < 1 for rate in self.rates):
             problems.append(Problem("rates", f"are {list(self.rates)}, not all between 0 and 1"))
-        if self.alpha <= 0:
-            problems.append(Problem("alpha", f"is {self.alpha}, not above 0"))
+        if not 0 < self.alpha < math.inf:
+            problems.append(Problem("alpha", f"is {self.alpha}, no finite number above 0"))
         if not 0 <= self.dropout < 1:
             problems.append(Problem("dropout", f"is {self.dropout}, not from 0 to below 1"))
         if not 0 < self.held_out < 1:

@@ -13,7 +13,10 @@ __all__ = ["check_name", "is_local"]
 _EMBEDDED = "demo"
 # Language models that the hub still gives out without their owner.
 _OWNERLESS = ("distilgpt2", "gpt2", "gpt2-large", "gpt2-medium", "gpt2-xl", "openai-gpt")
-_MEND = "Give the directory that save_pretrained wrote, a hub id such as owner/name, or 'demo'."
+_MEND = (
+    "Give the directory that save_pretrained wrote, a hub id such as owner/name, or 'demo' "
+    "(model=, --model)."
+)
 
 
 def is_local(name: str) -> bool:
@@ -49,7 +52,7 @@ def check_name(name: str) -> None:
     Traceback (most recent call last):
     superneurons.errors.ModelNotFoundError: There is no model 'demoo': it is no local directory, and the hub's have an owner.
       where: demoo
-      mend:  Did you mean 'demo'? Give the directory that save_pretrained wrote, a hub id such as owner/name, or 'demo'.
+      mend:  Did you mean 'demo'? Give the directory that save_pretrained wrote, a hub id such as owner/name, or 'demo' (model=, --model).
     """  # noqa: E501
     if name == _EMBEDDED:
         return
