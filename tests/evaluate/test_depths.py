@@ -1,15 +1,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pictures import bright_records, coloured
+from pictures import bright_records, coloured, murky
+from superneurons.errors import DataError
+from superneurons.evaluate import depths as module
 from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison
 from superneurons.evaluate.depths import compare_depths
+from superneurons.evaluate.null import chance_maximum
+from superneurons.evaluate.passes import Passes
+from superneurons.evaluate.scoring import score_records
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.timing import Timing
 from superneurons.vlm.model import VLM
 
 
@@ -130,9 +138,8 @@ def test_read_outs_stand_side_by_side(llava: VLM) -> None:
 
 @pytest.mark.parametrize("options", [False, True])
 def test_more_than_two_answers(llava: VLM, options: bool) -> None:
-    found, classifier = compare_depths(
-        llava, coloured(24, options), coloured(9, options), depths=(1,), repeats=1
-    )
+    records = coloured(33, options)
+    found, classifier = compare_depths(llava, records[:24], records[24:], depths=(1,), repeats=1)
     assert classifier.form_ == "unrolled"
     scores = {row.name: row.scores for row in found.rows}
     assert all(value is not None and np.isfinite(value.accuracy) for value in scores.values())
@@ -165,3 +172,111 @@ def test_restricted_rows_show_what_all_their_layers_give(llava: VLM) -> None:
     assert restricted.neurons == len(every.neurons_)
     by_itself = rows["Super Neurons, improved"]
     assert by_itself.exit_layer == chosen.exit_layer_ < every.exit_layer_
+
+
+def test_a_picture_on_both_sides_is_refused_before_the_model_runs(
+    llava: VLM, batch_sizes: list[int]
+) -> None:
+    """Neurons would be scored on what chose them."""
+    probe = bright_records(12)
+    other = [replace(probe[3], question="Is it light?"), *bright_records(6, seed=1)]
+    with pytest.raises(DataError, match="1 of 7 test records share a picture"):
+        compare_depths(llava, probe, other)
+    grouped = [replace(record, group="one place") for record in bright_records(2, seed=1)]
+    with pytest.raises(DataError, match="share a picture or a group"):
+        compare_depths(llava, [*probe, grouped[0]], grouped[1:])
+    assert not batch_sizes
+
+
+@pytest.fixture(scope="module")
+def noisy_rows(llava: VLM) -> tuple[Comparison, Passes, dict[str, SuperNeuronClassifier]]:
+    seen: list[Any] = []
+    found, _ = compare_depths(
+        llava, murky(30), murky(20, seed=1), depths=(1, 1, 4, 9), repeats=2, seed=6,
+        witness=lambda *what: seen.extend(what),
+    )  # fmt: skip
+    return found, seen[0], seen[1]
+
+
+def test_every_row_is_derived_from_one_pass(
+    noisy_rows: tuple[Comparison, Passes, dict[str, SuperNeuronClassifier]],
+) -> None:
+    found, passes, fitted = noisy_rows
+    rows = {row.name: row for row in found.rows}
+    labels, test = ("no", "yes"), list(found.test)
+    assert list(fitted) == [
+        "Super Neurons, paper's rule",
+        "Super Neurons, paper's rule, layers ≤ 1",
+    ]
+    base = passes.base
+    assert passes.test_logits is not None
+    assert passes.probe_logits is not None
+    calibrated = base.calibrated(passes.calibrating, passes.probe_logits, test, passes.test_logits)
+    expected = {
+        GENERATE: passes.generated,
+        FIRST_TOKEN: base.raw(test, passes.test_logits),
+        "calibrated logits": calibrated,
+    }
+    for name, given in expected.items():
+        row = rows[name]
+        assert row.answers is not None
+        assert row.answers.labels == given
+        assert row.scores == score_records(test, given or [], labels=labels, seed=6)
+        assert row.exit_layer == 4
+        assert row.timing is not None
+        assert row.timing.repeats == 2
+    assert rows["calibrated logits"].timing == rows[FIRST_TOKEN].timing
+    for name in ("majority class", "text only", "Super Neurons, shuffled labels"):
+        assert rows[name].timing is None
+    assert rows["majority class"].exit_layer is None
+    for name, classifier in fitted.items():
+        given = [one.label for one in classifier.answer_captured(test, passes.captured_test)]
+        answers = rows[name].answers
+        assert answers is not None
+        assert answers.labels == given
+        assert classifier.random_state == 6
+
+
+def test_the_null_row_was_fitted_on_shuffled_labels(
+    noisy_rows: tuple[Comparison, Passes, dict[str, SuperNeuronClassifier]], llava: VLM
+) -> None:
+    found, passes, _ = noisy_rows
+    null = SuperNeuronClassifier(llava, read_out="paper", multiclass="unrolled", random_state=6)
+    null.fit_captured(passes.probing.shuffled(6), passes.captured)
+    row = found.rows[-1]
+    given = [one.label for one in null.answer_captured(list(found.test), passes.captured_test)]
+    assert row.answers is not None
+    assert (row.name, row.answers.labels) == ("Super Neurons, shuffled labels", given)
+    assert row.neurons == len(null.neurons_)
+    questions = len(passes.probing.records)
+    assert found.null["chance_maximum"] == chance_maximum(questions, 4 * 32)
+    setting = found.setting
+    assert (setting["seed"], setting["timing"]["rounds"]) == (6, 2)
+    assert (setting["probing_records"], setting["probing_questions"]) == (30, questions)
+    assert "early_exits" in setting
+
+
+def test_each_round_times_another_record(llava: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds beyond the last record begin with the first again."""
+    kept: dict[str, Callable[[int], object]] = {}
+
+    def listening(calls: dict[str, Callable[[int], object]], **_: Any) -> dict[str, Timing]:
+        kept.update(calls)
+        return {name: Timing(1.0, 1, 1, 1) for name in calls}
+
+    monkeypatch.setattr(module, "time_together", listening)
+    test = bright_records(3, seed=1)
+    compare_depths(llava, bright_records(12), test, depths=(1,), generate=False)
+    asked: list[str] = []
+    encode = VLM.encode
+
+    def encoding(vlm: VLM, records: Any, *words: Any, **options: Any) -> Any:
+        asked.extend(record.id for record in records)
+        return encode(vlm, records, *words, **options)
+
+    monkeypatch.setattr(VLM, "encode", encoding)
+    for name in (GENERATE, FIRST_TOKEN):
+        asked.clear()
+        for number in (0, 2, 3):
+            kept[name](number)
+        assert asked == ["bright:0", "bright:2", "bright:0"]

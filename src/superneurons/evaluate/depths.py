@@ -9,6 +9,7 @@ from superneurons.evaluate.answers import Answers, answers_of
 from superneurons.evaluate.comparison import FIRST_TOKEN, GENERATE, Comparison, Row
 from superneurons.evaluate.null import chance_maximum
 from superneurons.evaluate.passes import Passes, Steps, run_passes, silent
+from superneurons.evaluate.pool import two_parts
 from superneurons.evaluate.rivals import majority_labels, text_only_labels
 from superneurons.evaluate.scoring import score_predictions, score_records
 from superneurons.evaluate.setting import early_exits, setting_of
@@ -69,8 +70,9 @@ def compare_depths(
     Raises
     ------
     DataError
-        When pictures or labels cannot be used.
+        When pictures or labels cannot be used, or records are in both sets.
     """
+    two_parts(probe, test)
     passes = run_passes(
         vlm, probe, test, generate=generate, batch_size=batch_size, seed=seed, steps=steps
     )
