@@ -102,3 +102,27 @@ def test_what_was_measured_is_not_changed_afterwards(comparison: Comparison) -> 
     with pytest.raises(FrozenInstanceError):
         comparison.rows[0].scores = None  # type: ignore[misc]
     assert comparison.null == {"chance": 0.5}
+
+
+def test_a_row_with_nothing_said_has_nothing(comparison: Comparison) -> None:
+    value = comparison.as_dict()["rows"][3]
+    assert (value["exit_layer"], value["neurons"], value["ms"], value["lead"]) == (None,) * 4
+    assert (value["agreement"], value["best_neuron"], value["null_maximum"]) == (None,) * 3
+    assert value["note"] == ""
+    assert set(value) == {
+        "name", "exit_layer", "neurons", "scores", "ms", "speed_up_over_generate",
+        "speed_up_over_prefill", "best_neuron", "null_maximum", "lead", "agreement", "note",
+    }  # fmt: skip
+
+
+def test_of_two_rows_with_one_name_the_first_is_meant(comparison: Comparison) -> None:
+    again = replace(comparison.rows[0], timing=Timing(10, 9, 11, 5))
+    more = replace(comparison, rows=(*comparison.rows, again))
+    assert more.speed_up(comparison.rows[2], GENERATE) == 8
+    assert more.speed_up(again, GENERATE) == 40
+
+
+def test_quartiles_and_rounds_are_kept_with_the_median(comparison: Comparison) -> None:
+    value = comparison.as_dict()
+    assert value["rows"][0]["ms"] == {"median": 400, "low": 390, "high": 410, "repeats": 5}
+    assert (value["setting"], value["null"]) == ({"model": "demo"}, {"chance": 0.5})

@@ -9,7 +9,9 @@ from pictures import bright_records, shades
 from superneurons.activations.capture import Captured
 from superneurons.activations.site import Site
 from superneurons.evaluate.controls import best_neuron, random_control, shuffled_control
+from superneurons.evaluate.null import random_neurons
 from superneurons.evaluate.pool import Part, Pool, two_parts
+from superneurons.probes.super_neurons import SuperNeurons
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.probing import probing_set
 from superneurons.task.record import Record
@@ -85,3 +87,42 @@ def test_controls_do_not_blame_the_data_for_shuffled_labels(llava: VLM) -> None:
     states = np.repeat(np.random.default_rng(0).normal(size=(40, 2, 32)), 2, axis=0)
     pool, (part,) = pool_of(records, states), two_parts(records[:60], records[60:])
     assert 0 <= shuffled_control(pool, [part], site=Site(), seed=0) <= 1
+
+
+def test_random_neurons_come_from_the_layers_that_are_read(
+    informed: tuple[Pool, Part], llava: VLM
+) -> None:
+    """What only a deeper layer knows is not drawn, and the draws are those of the seed."""
+    pool, part = informed
+    rows = pool.balanced_rows(part.train, 4)
+    shallow = SuperNeuronClassifier(llava, max_layer=2, random_state=4)
+    shallow.fit_captured(pool.probing_set(rows), pool.at(Site(), rows))
+    depth = max(neuron.layer for neuron in shallow.neurons_)
+    assert depth <= 2
+    found = random_control(shallow, pool, part, site=Site(), seed=4)
+    train, test = pool.probing_set(rows), pool.probing_set(part.test)
+    expected = random_neurons(
+        SuperNeurons(random_state=4),
+        (pool.captured.activations[rows, :depth].reshape(len(rows), -1), train.y),
+        (pool.captured.activations[part.test, :depth].reshape(len(part.test), -1), test.y),
+        n_neurons=len(shallow.neurons_), groups=train.groups, n_draws=5, seed=4,
+    )  # fmt: skip
+    assert found == pytest.approx(expected.mean())
+
+
+def test_shuffled_labels_are_fitted_anew_in_each_part(informed: tuple[Pool, Part]) -> None:
+    pool, part = informed
+    turned = Part(part.test, part.train)
+    each = []
+    for one in (part, turned):
+        rows = pool.balanced_rows(one.train, 7)
+        train, test = pool.probing_set(rows).shuffled(7), pool.probing_set(one.test)
+        flat = pool.captured.activations.reshape(N, -1)
+        read_out = SuperNeurons(random_state=7, layer_width=WIDTH)
+        read_out.fit(flat[rows], train.y, groups=train.groups)
+        given = read_out.predict(flat[one.test])
+        recalls = [np.mean(given[test.y == label] == label) for label in ("no", "yes")]
+        each.append(np.mean(recalls))
+    assert shuffled_control(pool, [part, turned], site=Site(), seed=7) == pytest.approx(
+        np.mean(each)
+    )

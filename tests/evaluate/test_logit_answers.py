@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pictures import bright_records, choices
+from pictures import bright_records, choices, shades
 from superneurons.errors import ModelError
+from superneurons.evaluate import logit_answers as module
 from superneurons.evaluate.logit_answers import best_lens_layer, logit_answers
 from superneurons.evaluate.rivals import BaseTask, base_task
+from superneurons.probes.logits import CalibratedLogits
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
@@ -99,3 +102,76 @@ def test_without_label_words_there_is_no_lens(yes_no: BaseTask) -> None:
         best_lens_layer(
             replace(yes_no, words=None), bright_records(4), lens, calibrated=False, seed=0
         )
+
+
+def test_calibration_of_the_lens_never_sees_what_it_answers(
+    yes_no: BaseTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fold is answered by what was fitted on the others; groups are on one side only."""
+    seen: list[tuple[set[float], set[float]]] = []
+
+    class Listening(CalibratedLogits):
+        def fit(self, X: Any, y: Any, groups: Any = None) -> Any:
+            self.known = set(np.asarray(X)[:, 0].tolist())
+            return super().fit(X, y, groups)
+
+        def decision_function(self, X: Any) -> Any:
+            seen.append((self.known, set(np.asarray(X)[:, 0].tolist())))
+            return super().decision_function(X)
+
+    monkeypatch.setattr(module, "CalibratedLogits", Listening)
+    records = [replace(r, group=f"g{i // 2}") for i, r in enumerate(bright_records(40))]
+    lens = np.random.default_rng(0).normal(size=(40, 3, 2)).astype(np.float32)
+    lens[:, :, 0] = np.arange(40)[:, None]  # which record it is
+    best_lens_layer(yes_no, records, lens, calibrated=True, seed=0)
+    assert len(seen) == 2 * 5  # two layers before the last, five folds
+    for known, asked in seen:
+        assert not known & asked
+        assert len(known | asked) == 40
+        assert not {k // 2 for k in known} & {k // 2 for k in asked}
+    for layer in (seen[:5], seen[5:]):
+        assert sorted(k for _, asked in layer for k in asked) == list(range(40))
+
+
+def test_three_labels_are_calibrated_and_an_unseen_one_is_never_answered(llava: VLM) -> None:
+    names = ("dark", "grey", "pale")
+    task = base_task(llava, shades(3), names)
+    train, test = shades(30), shades(9, seed=1)
+    rng = np.random.default_rng(0)
+
+    def leaning(records: list[Record]) -> np.ndarray:
+        logits = np.array([[3.0 * (r.label == name) for name in names] for r in records])
+        return (logits + [0, 0, 20] + rng.normal(size=logits.shape) / 10).astype(np.float32)
+
+    pair = (train, leaning(train)), (test, leaning(test))
+    assert set(logit_answers(task, *pair, calibrated=False).labels) == {"pale"}
+    found = logit_answers(task, *pair, calibrated=True)
+    assert found.labels == [r.label for r in test]
+    assert found.probabilities is not None
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
+    keep = [i for i, r in enumerate(train) if r.label != "pale"]
+    two = ([train[i] for i in keep], pair[0][1][keep])
+    without = logit_answers(task, two, pair[1], calibrated=True)
+    assert without.probabilities is not None
+    assert without.probabilities[:, 2].max() == 0
+    assert set(without.labels) == {"dark", "grey"}
+
+
+def test_letters_are_weighed_as_places_for_the_lens(llava: VLM) -> None:
+    """Judged by mean recall of places: always "A" is at chance, however frequent "A" is."""
+    records = choices(30)
+    task = base_task(llava, records, ())
+    lens = np.zeros((30, 3, 3), np.float32)
+    lens[:, 0, 0] = 5.0
+    for row, record in enumerate(records):
+        lens[row, 1, (record.options or ()).index(str(record.label))] = 5.0
+    lens[:10, 1] = 0
+    for calibrated in (False, True):
+        assert best_lens_layer(task, records, lens, calibrated=calibrated, seed=0) == 2
+
+
+def test_a_model_of_one_layer_has_that_one_for_a_lens(yes_no: BaseTask) -> None:
+    records = bright_records(10)
+    lens = knowing(records, bias=-1)[:, None]
+    for calibrated in (False, True):
+        assert best_lens_layer(yes_no, records, lens, calibrated=calibrated, seed=0) == 1

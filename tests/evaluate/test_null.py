@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import pytest
 import torch
@@ -145,3 +147,51 @@ def test_neurons_that_are_not_there_cannot_be_drawn(n_neurons) -> None:
     X, y = np.zeros((4, 300)), [0, 1, 0, 1]
     with pytest.raises(DataError, match=f"{n_neurons} neurons"):
         random_neurons(SuperNeurons(), (X, y), (X, y), n_neurons=n_neurons)
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(1, 60), p=st.integers(1, 200))
+def test_the_chance_maximum_is_the_median_of_the_largest_of_as_many_shares(n, p) -> None:
+    """Derived anew: the least k with P(all of p are at most k) at least one half."""
+    shares = np.cumsum([comb(n, k) for k in range(n + 1)]) / 2.0**n
+    k = int(np.argmax(shares**p >= 0.5 - 1e-12))
+    assert chance_maximum(n, p) == pytest.approx(k / n)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 99), metric=st.sampled_from(["accuracy", "f1"]))
+def test_the_order_of_neurons_and_their_twins_change_no_maximum(seed, metric) -> None:
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(24, 7)), rng.random(24) < 0.5
+    y[:2] = True, False
+    found = shuffled_maximum(X, y, 6, seed=seed, metric=metric)
+    mixed = np.concatenate([X[:, rng.permutation(7)], X[:, :3]], axis=1)
+    np.testing.assert_array_equal(shuffled_maximum(mixed, y, 6, seed=seed, metric=metric), found)
+    assert (shuffled_maximum(X[:, :4], y, 6, seed=seed, metric=metric) <= found).all()
+    scaled = X * rng.uniform(0.5, 2, size=7)
+    np.testing.assert_array_equal(shuffled_maximum(scaled, y, 6, seed=seed, metric=metric), found)
+
+
+def test_random_neurons_are_drawn_without_replacement_by_the_seed() -> None:
+    """Listening to what is fitted: as many columns as asked for, each once, groups passed on."""
+    seen: list[tuple[np.ndarray, object]] = []
+
+    class Listening(SuperNeurons):
+        def fit(self, X, y, groups=None):
+            seen.append((np.asarray(X)[0], groups))
+            return super().fit(X, y, groups)
+
+    rng = np.random.default_rng(0)
+    X, y, groups = rng.normal(size=(40, 12)), np.arange(40) % 2, np.arange(40) // 2
+    X[0] = np.arange(12)
+    found = random_neurons(
+        Listening(), (X, y), (X[20:], y[20:]), n_neurons=5, groups=groups, n_draws=4, seed=2
+    )
+    assert found.shape == (4,)
+    drawn = [columns.tolist() for columns, _ in seen]
+    assert all(len(set(columns)) == 5 and columns == sorted(columns) for columns in drawn)
+    assert len({tuple(columns) for columns in drawn}) > 1
+    assert all(own is groups for _, own in seen)
+    seen.clear()
+    random_neurons(Listening(), (X, y), (X, y), n_neurons=5, n_draws=4, seed=2)
+    assert [columns.tolist() for columns, _ in seen] == drawn

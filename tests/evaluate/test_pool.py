@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pictures import bright_records, choices, shades
@@ -136,3 +136,48 @@ def test_another_seed_parts_otherwise_and_the_same_alike() -> None:
         for seed in (0, 0, 1)
     )
     assert one == same != other
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    each=st.lists(st.integers(1, 4), min_size=1, max_size=8),
+    data=st.data(),
+)
+def test_rows_are_those_of_the_records_in_their_order(each: list[int], data: st.DataObject) -> None:
+    parents = np.repeat(np.arange(len(each)), each)
+    numbers = st.lists(st.integers(0, len(each) - 1), min_size=1, max_size=6)
+    chosen = np.array(data.draw(numbers))
+    pool = replace(pool_of_three_labels(6), parents=parents)
+    expected = [row for number in chosen for row in np.flatnonzero(parents == number)]
+    assert pool.rows(chosen).tolist() == expected
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 99), n=st.integers(2, 9))
+def test_balancing_draws_from_the_part_alone_whatever_the_seed(seed: int, n: int) -> None:
+    pool = pool_of_three_labels(9)
+    train = np.random.default_rng(seed).permutation(9)[:n]
+    rows = pool.balanced_rows(train, seed)
+    assert set(pool.parents[rows].tolist()) <= set(train.tolist())
+    assert len(set(rows.tolist())) == len(rows) == 2 * n
+    assert rows.tolist() == pool.balanced_rows(train, seed).tolist()
+
+
+def test_no_more_than_five_shared_records_are_named() -> None:
+    probe = bright_records(12)
+    nameless = [replace(record, id="") for record in probe]
+    with pytest.raises(DataError, match="12 of 13 test records") as caught:
+        two_parts(nameless, [bright_records(1, seed=1)[0], *nameless])
+    assert [p.where for p in caught.value.problems] == [f"record {n}" for n in range(1, 6)]
+
+
+def test_two_groups_of_a_label_are_enough_to_fit_on_and_one_is_not() -> None:
+    probe = bright_records(4)
+    two_parts(probe, bright_records(2, seed=1))
+    with pytest.raises(DataError, match="each needs two groups") as caught:
+        two_parts(probe[:3], bright_records(2, seed=1))
+    assert [(p.where, p.what) for p in caught.value.problems] == [("label 'yes'", "in 1 group")]
+    folds = crossed_parts(probe, folds=2, seed=0)
+    assert [len(part.test) for part in folds] == [2, 2]
+    with pytest.raises(DataError, match="Too few groups for 3 folds"):
+        crossed_parts(probe, folds=3, seed=0)
