@@ -63,6 +63,13 @@ def test_what_no_system_can_look_for_is_no_stack_trace(name: str) -> None:
     assert "cannot be looked into" in refused(name)
 
 
+@pytest.mark.parametrize("rest", ["", "/", "/tree/main", "?a=b"])
+def test_an_address_of_the_hub_is_told_from_a_path(rest: str) -> None:
+    said = refused(f"https://huggingface.co/llava-hf/llava-1.5-7b-hf{rest}")
+    assert "Give 'llava-hf/llava-1.5-7b-hf'." in said
+    assert "no directory" in refused(f"https://example.org/llava-hf/llava{rest}")
+
+
 def test_a_cached_model_is_known_with_and_without_its_owner(llava_path: Path, here: Path) -> None:
     with offline(here / "cache"):
         add_commit(here / "cache", llava_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,7 @@ __all__ = ["check_name", "is_local"]
 _EMBEDDED = "demo"
 # Language models that the hub still gives out without their owner.
 _OWNERLESS = ("distilgpt2", "gpt2", "gpt2-large", "gpt2-medium", "gpt2-xl", "openai-gpt")
+_ADDRESS = re.compile(r"https?://(?:hf\.co|huggingface\.co)/([^/]+/[^/?#]+).*")
 _MEND = (
     "Give the directory that save_pretrained wrote, a hub id such as owner/name, or 'demo' "
     "(model=, --model)."
@@ -56,6 +58,12 @@ def check_name(name: str) -> None:
     """  # noqa: E501
     if name == _EMBEDDED:
         return
+    if address := _ADDRESS.fullmatch(name):
+        raise ModelNotFoundError(
+            "A model of the hub is named by its id, not by its address.",
+            where=name,
+            mend=f"Give {address[1]!r}.",
+        )
     try:
         if is_local(name):
             _check_directory(Path(name).expanduser())
