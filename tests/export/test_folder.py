@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from superneurons.errors import OutputError
+from superneurons.errors import ModelNotFoundError, OutputError
 from superneurons.export.folder import MARK, check_free, new_directory
 
 
@@ -32,6 +32,56 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
         write_half(tmp_path / "out")
     assert (tmp_path / "out" / MARK).read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_cannot_be_put_in_place_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_directory(tmp_path / "out") as partial:
+        (partial / MARK).write_text("old")
+    real = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if target.name == "out" and (self / MARK).read_text() == "new":
+            raise PermissionError(13, "not here")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with (
+        pytest.raises(OutputError, match=r"Cannot write .*: not here"),
+        new_directory(tmp_path / "out", overwrite=True) as partial,
+    ):
+        (partial / MARK).write_text("new")
+    assert (tmp_path / "out" / MARK).read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_link_stays_one_and_the_place_where_one_is_can_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    monkeypatch.chdir(tmp_path / "there")
+    for text, place in (
+        ("one", tmp_path / "link"),
+        ("two", Path()),
+        ("three", tmp_path / "link"),
+    ):
+        with new_directory(place, overwrite=True) as partial:
+            (partial / MARK).write_text(text)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "there" / MARK).read_text() == text
+        monkeypatch.chdir(tmp_path / "there")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "there"]
+
+
+def test_errors_of_ours_say_what_they_said(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ModelNotFoundError, match="gone"),
+        new_directory(tmp_path / "out"),
+    ):
+        raise ModelNotFoundError("The model is gone.", mend="Bring it back.")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_older_export_is_replaced_only_when_allowed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from superneurons.errors import OutputError
+from superneurons.errors import OutputError, SuperNeuronsError
 
 __all__ = ["MARK", "check_free", "new_directory"]
 
@@ -63,17 +63,16 @@ def new_directory(directory: Path, *, overwrite: bool = False) -> Iterator[Path]
         When the place is taken or cannot be written.
     """
     check_free(directory, overwrite=overwrite)
-    partial = directory.parent / f".{directory.name}.{uuid.uuid4().hex}"
+    place = directory.resolve()  # a link stays one, and "." has no name of its own
+    partial = place.parent / f".{place.name}.{uuid.uuid4().hex}"
     try:
         try:
             partial.mkdir(parents=True)
             yield partial
-            if directory.exists():
-                shutil.rmtree(directory)
-            partial.rename(directory)
+            _put(partial, place)
+        except SuperNeuronsError:
+            raise  # some are an OSError, too
         except OSError as error:
-            if isinstance(error, OutputError):
-                raise
             raise OutputError(
                 f"Cannot write {str(directory)!r}: {error.strerror or error}",
                 where=str(directory.parent),
@@ -81,3 +80,17 @@ def new_directory(directory: Path, *, overwrite: bool = False) -> Iterator[Path]
             ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put(partial: Path, place: Path) -> None:
+    """Put a directory in the place of an older one, which is there until the new one is."""
+    older = partial.with_name(f"{partial.name}.older")
+    if place.exists():
+        place.rename(older)
+    try:
+        partial.rename(place)
+    except OSError:
+        if older.exists():
+            older.rename(place)
+        raise
+    shutil.rmtree(older, ignore_errors=True)
