@@ -9,11 +9,12 @@ from pictures import bright_records, shades
 from superneurons.activations.capture import Captured
 from superneurons.activations.site import Site
 from superneurons.evaluate.controls import best_neuron, random_control, shuffled_control
-from superneurons.evaluate.null import random_neurons
+from superneurons.evaluate.null import random_neurons, shuffled_maximum
 from superneurons.evaluate.pool import Part, Pool, two_parts
 from superneurons.probes.super_neurons import SuperNeurons
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.probing import probing_set
+from superneurons.task.groups import group_ids
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
 
@@ -126,3 +127,18 @@ def test_shuffled_labels_are_fitted_anew_in_each_part(informed: tuple[Pool, Part
     assert shuffled_control(pool, [part, turned], site=Site(), seed=7) == pytest.approx(
         np.mean(each)
     )
+
+
+def test_the_null_is_drawn_by_the_seed_over_whole_groups(informed: tuple[Pool, Part]) -> None:
+    pool, part = informed
+    grouped = [replace(r, group=f"g{i // 3}") for i, r in enumerate(pool.probing.records)]
+    own = pool_of(grouped, pool.captured.activations)
+    rows = own.balanced_rows(part.train, 5)
+    flat = own.captured.activations[rows].reshape(len(rows), -1)
+    truth = np.array([grouped[row].label == "yes" for row in rows])
+    groups = group_ids([grouped[row] for row in rows])
+    maxima = shuffled_maximum(flat, truth, 30, groups=groups, seed=5)
+    found = best_neuron(own, Site(), part.train, shuffles=30, seed=5)
+    assert found is not None
+    assert found.null_maximum == pytest.approx(np.quantile(maxima, 0.95))
+    assert found != best_neuron(own, Site(), part.train, shuffles=30, seed=6)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pictures import bright_records, murky
 from superneurons.errors import DataError
@@ -79,3 +81,53 @@ def test_answers_come_one_by_one() -> None:
     answers = told(asked, 3)
     assert next(answers) == 0
     assert next(asked) == 1, "no later answer was asked for yet"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=20),
+    seed=st.integers(0, 99),
+)
+def test_shares_count_records_whatever_their_order(
+    rows: list[tuple[bool, bool]], seed: int
+) -> None:
+    right, given_ = (np.array(part) for part in zip(*rows, strict=True))
+    answers = [Prediction("yes", {"yes": 0.9}, 0.9, 1, 0.0)] * len(rows)
+    found = Measured(answers, right, np.arange(len(rows)))
+    accuracy, answered, escalated = found.shares(given_)
+    assert (accuracy.hits, accuracy.n) == (sum(r for r, _ in rows), len(rows))
+    assert (answered.hits, answered.n) == (sum(r and g for r, g in rows), sum(g for _, g in rows))
+    assert (escalated.hits, escalated.n) == (sum(not g for _, g in rows), len(rows))
+    order = np.random.default_rng(seed).permutation(len(rows))
+    assert found.part(order).shares(given_[order]) == (accuracy, answered, escalated)
+
+
+def test_parts_keep_answers_groups_and_what_is_right_together() -> None:
+    answers = [Prediction(str(k), {}, k / 10, 1, 0.0) for k in range(5)]
+    found = Measured(answers, np.arange(5) % 2 == 0, np.array([7, 7, 8, 8, 9]))
+    part = found.part(np.array([4, 0, 3]))
+    assert [answer.label for answer in part.answers] == ["4", "0", "3"]
+    assert part.right.tolist() == [True, True, False]
+    assert part.groups.tolist() == [9, 7, 8]
+    assert part.confidence.tolist() == [0.4, 0.0, 0.3]
+    assert found.part(np.array([], dtype=int)).confidence.tolist() == []
+
+
+def test_nameless_records_are_named_by_their_number(llava: VLM) -> None:
+    fitted = SuperNeuronClassifier(llava, max_layer=1).fit(bright_records(24))
+    records = [replace(record, id="") for record in bright_records(4, seed=1)]
+    records[2] = replace(records[2], label="maybe", question="Is it red?")
+    with pytest.raises(DataError) as caught:
+        truth_of(fitted, records)
+    assert [problem.where for problem in caught.value.problems] == ["record 2", "record 2"]
+    assert "'maybe' is none of 'no', 'yes'" in caught.value.problems[0].what
+    assert "asks 'Is it red?'" in caught.value.problems[1].what
+    assert truth_of(fitted, bright_records(4)) == ["no", "yes", "no", "yes"]
+
+
+def test_groups_are_those_of_pictures(fitted: Estimator) -> None:
+    one = bright_records(4)
+    found = measure(fitted, [*one, replace(one[0], id="again")])
+    assert found.groups[4] == found.groups[0]
+    assert len(set(found.groups.tolist())) == 4
+    assert len(found.answers) == len(found.right) == 5

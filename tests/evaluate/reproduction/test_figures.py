@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score, recall_score
 
 from superneurons.errors import DataError
@@ -104,3 +106,24 @@ def test_one_claim_and_one_positive_are_a_whole_share() -> None:
     assert (never.precision.value, never.recall.value, never.f1.value) == (0, 0, 0)
     claimed = figures_of(list("nnny"), list("ynnn"), classes=("n", "y"), groups=range(4))
     assert (claimed.precision.value, claimed.accuracy.value) == (0, 0.5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(order=st.permutations(range(30)), seed=st.integers(0, 9))
+def test_the_order_of_questions_changes_no_figure(order: list[int], seed: int) -> None:
+    truth, given_ = answers(30, 1)
+    groups = [i // 2 for i in range(30)]
+    straight = figures_of(truth, given_, classes=CLASSES, groups=groups, seed=seed)
+    mixed = [[values[i] for i in order] for values in (truth, given_)]
+    found = figures_of(*mixed, classes=CLASSES, groups=[groups[i] for i in order], seed=seed)
+    assert found == straight
+
+
+def test_the_positive_class_is_the_second_whatever_it_is_called() -> None:
+    truth, given_ = answers(40, 2)
+    named = figures_of(truth, given_, classes=CLASSES, groups=range(40))
+    turned = figures_of(truth, given_, classes=("yes", "no"), groups=range(40))
+    assert turned.positives == 40 - named.positives
+    assert turned.accuracy.value == named.accuracy.value
+    assert turned.recall.value == pytest.approx(recall_score(truth, given_, pos_label="no"))
+    assert turned.precision.value == pytest.approx(precision_score(truth, given_, pos_label="no"))

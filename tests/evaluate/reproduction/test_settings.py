@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, asdict, replace
 from typing import Any
 
 import pytest
@@ -86,3 +86,31 @@ def test_a_run_is_as_the_paper_has_it_unless_said_otherwise() -> None:
 def test_settings_of_the_same_run_are_the_same() -> None:
     assert Settings("pope", seed=1) == replace(Settings("pope"), seed=1)
     assert len({Settings("pope"), Settings("pope"), Settings("clevr")}) == 2
+
+
+def test_two_wrong_values_of_a_kind_are_two_problems() -> None:
+    with pytest.raises(DataError) as refused:
+        check_settings(
+            Settings("pope", n_probe=7, n_test=1, shuffles=19, batch_size=0, max_layer=0, seed=-1,
+                     positions=("here", "there"), margin_step=0.031)  # type: ignore[arg-type]
+        )  # fmt: skip
+    places = [problem.where for problem in refused.value.problems]
+    assert places == [
+        "n_probe", "n_test", "shuffles", "batch_size", "max_layer", "seed", "margin_step",
+        "positions", "positions",
+    ]  # fmt: skip
+    assert "mend:  Change them." in str(refused.value)
+
+
+def test_a_word_like_none_gets_no_suggestion() -> None:
+    with pytest.raises(DataError) as refused:
+        check_settings(Settings("pope", row="zzz"))
+    assert "did you mean" not in str(refused.value)
+
+
+def test_settings_are_not_changed_afterwards_and_make_a_key() -> None:
+    settings = Settings("pope", positions=TOKENS)
+    with pytest.raises(FrozenInstanceError):
+        settings.seed = 3  # type: ignore[misc]
+    assert Settings(**asdict(settings)) == settings
+    assert {settings: 1}[replace(settings)] == 1

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from superneurons.errors import DataError
 from superneurons.evaluate.robustness.rewording import nonsense, reworded
@@ -107,3 +109,33 @@ def test_what_is_no_template_is_refused(wording: str) -> None:
 def test_nothing_is_no_question(wording: str) -> None:
     with pytest.raises(DataError, match="empty"):
         reworded(FRONT, wording)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    first=st.text(st.characters(codec="ascii", exclude_characters="{}"), min_size=1, max_size=12),
+    second=st.text(st.characters(codec="ascii", exclude_characters="{}"), min_size=1, max_size=12),
+)
+def test_whatever_fills_the_slots_is_put_back(first: str, second: str) -> None:
+    """There and back again: no character of a slot is lost, dots and brackets among them."""
+    own, other = "<{x}> in front of <{y}>", "({y}) behind ({x})"
+    assume("in front" not in f"{first} {second}")
+    assume("behind" not in f"{first} {second}")
+    records = asked(f"<{first}> in front of <{second}>")
+    there = reworded(records, other, own=own)
+    assert there[0].question == f"({second}) behind ({first})"
+    assert reworded(there, own, own=other) == records
+
+
+def test_literal_text_of_a_wording_is_no_pattern() -> None:
+    own = "Is it (a.c) {x}?"
+    assert reworded(asked("Is it (a.c) dark?"), "{x}", own=own)[0].question == "dark"
+    with pytest.raises(DataError, match="1 of 1"):
+        reworded(asked("Is it abc dark?"), "{x}", own=own)
+
+
+def test_six_that_are_worded_otherwise_are_named_and_all_are_counted() -> None:
+    records = [replace(record, id="") for record in asked(*["Hm?"] * 9)]
+    with pytest.raises(DataError, match="9 of 9 questions") as caught:
+        reworded(records, "{x}", own=OWN)
+    assert [p.where for p in caught.value.problems] == [f"record {n}" for n in range(6)]

@@ -10,13 +10,21 @@ import pytest
 from asking import prompts_asked
 from pictures import bright_records, choices, shades
 from superneurons.errors import DataError
-from superneurons.evaluate.robustness.gathered import BASE, MAJORITY, NEURONS, SHORT, unsaid
+from superneurons.evaluate.robustness.gathered import (
+    BASE,
+    MAJORITY,
+    NEURONS,
+    SHORT,
+    Gathered,
+    unsaid,
+)
 from superneurons.evaluate.robustness.seed_scores import spread_interval
 from superneurons.evaluate.robustness.sheet import percent
 from superneurons.evaluate.robustness.shuffled import (
     CONDITIONS,
     Condition,
     Shuffled,
+    _rows,
     study_shuffled,
 )
 from superneurons.evaluate.robustness.shuffles import (
@@ -275,3 +283,26 @@ def test_both_rules_may_fail_and_all_of_it_is_listed(found: Shuffled) -> None:
         assert f"{SHORT[one.way]}, {one.name}: {percent(one.scores.balanced_accuracy)} (" in said
     elsewhere = replace(row(found, "as they are", NEURONS[0]), at_chance=False)
     assert "misses it" not in replace(found, rows=(elsewhere,)).verdict()
+
+
+def test_what_no_shuffle_changes_has_the_interval_of_the_test_records(noisy: Any) -> None:
+    """And what even one shuffle changes has that of the shuffles."""
+    train, test = noisy.parts[0].train, noisy.parts[0].test
+    found = Gathered(noisy, (train, test))
+    truth = [str(record.label) for record in found.records(1)]
+    turned = {"yes": "no", "no": "yes"}
+    first = [turned[label] if i % 4 == 0 else label for i, label in enumerate(truth)]
+    other = [turned[label] if i % 3 == 0 else label for i, label in enumerate(truth)]
+    given = {
+        ("pictures shuffled at fit", NEURONS[1]): [first, first, first],
+        ("labels shuffled at fit", NEURONS[1]): [first, other, first],
+        ("as they are", NEURONS[1]): [first],
+    }
+    rows = {r.name: r for r in _rows(found, given, 0.5)}
+    assert list(rows) == ["as they are", "pictures shuffled at fit", "labels shuffled at fit"]
+    alone = rows["as they are"].interval
+    assert alone[0] < alone[1] < 1
+    assert rows["pictures shuffled at fit"].interval == alone
+    moved = rows["labels shuffled at fit"]
+    assert moved.interval == spread_interval(moved.scores.by_seed) != alone
+    assert [rows[name].must for name in rows] == [False, True, True]
