@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,11 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from sklearn.exceptions import NotFittedError
 
 from pictures import bright_records, murky
 from superneurons.errors import DataError, ModelError, OutputError
+from superneurons.export import onnx as module
 from superneurons.export.onnx import AGREEMENT, export_onnx
+from superneurons.export.onnx_run import probabilities, session
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
@@ -93,6 +98,60 @@ def test_it_decides_the_same_without_torch(
     assert (found.argmax(axis=1) == ours.argmax(axis=1)).all()
     np.testing.assert_allclose(found, ours, atol=0.02)
     np.testing.assert_allclose(sorted(many), sorted(found.tolist()), atol=1e-4)
+
+
+def test_it_says_how_far_it_is_the_classifier(
+    exported: tuple[Path, dict[str, Any]],
+    classifier: SuperNeuronClassifier,
+    records: list[Record],
+) -> None:
+    directory, told = exported
+    encoded = [classifier.vlm.encode([record], classifier.prompt) for record in records]
+    pixels = [inputs.tensors["pixel_values"].numpy() for inputs in encoded]
+    theirs = probabilities(session(directory / "classifier.onnx"), pixels, any_batch=True)
+    ours = classifier.predict_proba(records)
+    truth = np.array([["no", "yes"].index(str(record.label)) for record in records])
+    compared = told["compared"]
+    assert compared["records"] == 60
+    assert compared["accuracy"] == np.mean(theirs.argmax(axis=1) == truth)
+    assert 0 < compared["accuracy"] < 1
+    gap = np.abs(theirs - ours).max()
+    assert compared["largest_probability_difference"] == pytest.approx(gap, abs=1e-3)
+    assert told["graph"]["input_shape"] == list(pixels[0].shape)
+    assert {"file", "bytes", "ms", "wanted", "records", "accuracy"} <= set(told["int8"])
+
+
+def test_where_it_was_timed_is_told(
+    exported: tuple[Path, dict[str, Any]], classifier: SuperNeuronClassifier
+) -> None:
+    _, told = exported
+    latency = told["latency_ms"]
+    assert latency["torch_path"] == classifier.early_exit().path
+    assert (latency["torch_device"], latency["threads"]) == (
+        classifier.vlm.device_name, torch.get_num_threads(),
+    )  # fmt: skip
+    assert {"onnx", "onnxruntime", "torch", "transformers"} <= set(told["versions"])
+
+
+@pytest.mark.parametrize(("wanted", "kept"), [(2.0, False), (0.0, True)])
+def test_eight_bits_that_answer_otherwise_are_thrown_away(
+    exported: tuple[Path, dict[str, Any]],
+    classifier: SuperNeuronClassifier,
+    records: list[Record],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: float,
+    kept: bool,
+) -> None:
+    shutil.copy(exported[0] / "classifier.onnx", tmp_path)
+    some = records[:4]
+    encoded = [classifier.vlm.encode([record], classifier.prompt) for record in some]
+    pixels = [inputs.tensors["pixel_values"].numpy() for inputs in encoded]
+    monkeypatch.setattr(module, "AGREEMENT", wanted)
+    told = module._eight(tmp_path, classifier, some, pixels, any_batch=True)
+    assert (told["kept"], told["wanted"], told["records"]) == (kept, wanted, 4)
+    left = ["classifier.int8.onnx"] * kept + ["classifier.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
 def test_it_says_what_it_is_and_was_measured(exported: tuple[Path, dict[str, Any]]) -> None:
@@ -179,8 +238,30 @@ def test_several_questions_need_one_named(llava: VLM, tmp_path: Path) -> None:
         for number, record in enumerate(bright_records(24))
     ]
     several = SuperNeuronClassifier(llava, max_layer=1).fit(records)
-    with pytest.raises(DataError, match="a graph holds one"):
+    with pytest.raises(DataError, match="a graph holds one") as unnamed:
         export_onnx(several, tmp_path / "out")
+    assert unnamed.value.where == "question"
+    second = [record.id for record in records if record.question.endswith("!")]
+    for question, others in ((None, second), ("Is it bright?", second)):
+        with pytest.raises(DataError, match=r"asks 'Is it bright\?' of one picture") as refused:
+            export_onnx(several, tmp_path / "out", records=records, question=question)
+        assert [problem.where for problem in refused.value.problems] == others
+
+
+def test_pictures_that_keep_their_shape_have_to_have_one(tmp_path: Path) -> None:
+    model = open_vlm(str(savers()["qwen3_vl"](tmp_path / "model")), device="cpu")
+    fitted = SuperNeuronClassifier(model, max_layer=1).fit(bright_records(24))
+    given = [replace(record, id=None) for record in of_sizes(bright_records(4))]
+    given[2] = replace(given[2], id="tall")
+    with pytest.raises(DataError, match="pixels of one shape") as refused:
+        export_onnx(fitted, tmp_path / "out", records=given)
+    assert [problem.where for problem in refused.value.problems] == ["record 1", "tall"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_it_has_to_be_fitted(llava: VLM, tmp_path: Path) -> None:
+    with pytest.raises(NotFittedError):
+        export_onnx(SuperNeuronClassifier(llava), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
