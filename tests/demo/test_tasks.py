@@ -148,3 +148,12 @@ def test_an_unknown_task_is_refused_with_a_near_match() -> None:
     with pytest.raises(DataError, match=r"Did you mean 'presence'") as caught:
         make_task("presense", n=2)
     assert all(name in str(caught.value) for name in TASKS)
+
+
+def test_a_published_task_is_told_from_an_unknown_one() -> None:
+    with pytest.raises(DataError, match="'pope' is a published task") as caught:
+        make_task("pope", n=2)
+    assert "pope:DIR" in str(caught.value)
+    with pytest.raises(DataError, match="no embedded task") as caught:
+        make_task("pop", n=2)
+    assert "Did you mean the published task 'pope'?" in str(caught.value)

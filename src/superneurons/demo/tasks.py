@@ -170,10 +170,20 @@ def _one_thread() -> Iterator[None]:
 def _task(name: str) -> TaskInfo:
     if name in TASKS:
         return TASKS[name]
+    from superneurons.task.published.registry import published
+
+    if name in published():
+        raise DataError(
+            f"{name!r} is a published task: its files are not in this package.",
+            mend=f"`superneurons tasks show {name}` says what to download; then it is data: "
+            f"{name}:DIR.",
+        )
     near = get_close_matches(name, TASKS, n=1)
+    other = [] if near else get_close_matches(name, published(), n=1)
+    guess = "".join(f"Did you mean {word!r}? " for word in near)
+    guess += "".join(f"Did you mean the published task {word!r}? " for word in other)
     raise DataError(
-        f"There is no embedded task {name!r}.",
-        mend=(f"Did you mean {near[0]!r}? " if near else "") + f"The tasks: {', '.join(TASKS)}.",
+        f"There is no embedded task {name!r}.", mend=f"{guess}The tasks: {', '.join(TASKS)}."
     )
 
 
