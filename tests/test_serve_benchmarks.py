@@ -103,3 +103,8 @@ def test_answers_are_matched_to_their_pictures_by_all_probabilities(tmp_path: Pa
     answer = {"data": [{"probs": [0.7001, 0.2999]}]}
     assert load.right(0, answer)
     assert not load.right(1, answer)
+    rounded = {"data": [{"probs": [0.6, 0.4]}]}
+    assert not load.right(0, rounded)
+    on_gpu = Load(tmp_path, pictures(2), expected, device="cuda")
+    assert on_gpu.right(0, rounded)
+    assert not on_gpu.right(1, rounded)

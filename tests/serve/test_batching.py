@@ -16,10 +16,10 @@ from superneurons.serve.settings import EngineSettings
 ANSWER = Answer("yes", {"yes": 1.0}, 1.0, "exit", 1)
 
 
-def waiting(pace: Pace | None = None, *, ahead: bool = True, **limits: float) -> Waiting:
+def waiting(pace: Pace | None = None, **limits: float) -> Waiting:
     settings = EngineSettings(**limits)  # type: ignore[arg-type]
     limit = BatchLimit(settings.max_batch, cautious_for=60)
-    return Waiting(settings, pace or Pace(), limit, ahead=ahead)
+    return Waiting(settings, pace or Pace(), limit)
 
 
 def ticket(lane: str = "a", questions: int = 1, deadline: float = float("inf")) -> Ticket:
@@ -56,12 +56,7 @@ def test_a_batch_is_counted_in_questions_but_never_empty() -> None:
     assert queue.take(idle) == [small, tiny]
 
 
-def test_a_first_job_waits_for_others_only_while_the_model_is_idle() -> None:
-    queue = waiting(window=1)
-    queue.add(ticket())
-    begun = time.monotonic()
-    assert len(queue.take(busy) or []) == 1
-    assert time.monotonic() - begun < 0.9
+def test_a_first_job_waits_for_others_while_the_model_is_idle() -> None:
     queue = waiting(window=0.3)
     first, second = ticket(), ticket()
     queue.add(first)
@@ -69,8 +64,8 @@ def test_a_first_job_waits_for_others_only_while_the_model_is_idle() -> None:
     assert queue.take(idle) == [first, second]
 
 
-def test_batches_grow_until_the_model_is_idle_where_preparing_takes_its_cores() -> None:
-    queue = waiting(window=0, ahead=False)
+def test_batches_grow_until_the_model_is_idle() -> None:
+    queue = waiting(window=0)
     jobs = [ticket() for _ in range(3)]
     working, taken = [True], list[Ticket]()
     taking = threading.Thread(target=lambda: taken.extend(queue.take(lambda: not working[0]) or []))
@@ -86,9 +81,8 @@ def test_batches_grow_until_the_model_is_idle_where_preparing_takes_its_cores() 
     assert taken == jobs
 
 
-@pytest.mark.parametrize("ahead", [True, False])
-def test_full_batches_are_made_while_the_model_is_busy(ahead: bool) -> None:
-    queue = waiting(max_batch=2, ahead=ahead)
+def test_full_batches_are_made_while_the_model_is_busy() -> None:
+    queue = waiting(max_batch=2)
     jobs = [ticket(), ticket()]
     for job in jobs:
         queue.add(job)
@@ -96,14 +90,14 @@ def test_full_batches_are_made_while_the_model_is_busy(ahead: bool) -> None:
 
 
 def test_a_busy_model_holds_nobody_up_once_the_service_stops() -> None:
-    queue = waiting(ahead=False)
+    queue = waiting()
     queue.add(ticket())
     queue.close()
     assert len(queue.take(busy) or []) == 1
 
 
 def test_late_jobs_are_told_so_while_the_model_is_busy() -> None:
-    queue = waiting(max_batch=2, ahead=False)
+    queue = waiting(max_batch=2)
     late = ticket(deadline=time.monotonic() - 1)
     queue.add(late)
     for _ in range(2):

@@ -82,6 +82,10 @@ class Ticket:
 class Waiting:
     """A bounded queue of jobs: first come, first served, with others of its lane.
 
+    While the model is busy only full batches are handed out, to be prepared meanwhile; others grow
+    until it is idle. Preparing smaller ones, too, makes more of them, which costs a GPU more than
+    it saves, and gains nothing where model and preparation share their cores.
+
     Parameters
     ----------
     settings
@@ -90,15 +94,10 @@ class Waiting:
         How fast batches have been.
     limit
         How large they may be.
-    ahead
-        Whether batches that aren't full are handed out while the model is busy, too: preparing
-        them then costs it nothing. Else they grow until it is idle.
     """
 
-    def __init__(
-        self, settings: EngineSettings, pace: Pace, limit: BatchLimit, *, ahead: bool = True
-    ) -> None:
-        self._settings, self._pace, self._limit, self._ahead = settings, pace, limit, ahead
+    def __init__(self, settings: EngineSettings, pace: Pace, limit: BatchLimit) -> None:
+        self._settings, self._pace, self._limit = settings, pace, limit
         self._changed = Condition()
         self._queue: list[Ticket] = []
         self._open: set[Ticket] = set()
@@ -223,7 +222,7 @@ class Waiting:
         if self._closed:
             return 0.0
         if not idle():
-            return 0.0 if self._ahead else None
+            return None
         return batch[0].arrived + self._settings.window - time.monotonic()
 
     def look_again(self) -> None:

@@ -79,10 +79,7 @@ class ModelEngine:
         self._features: Bounded[Parts] = Bounded(limits.cache_bytes)
         self._answers: Bounded[Answered] = Bounded(limits.cache_bytes)
         self._limit = BatchLimit(limits.max_batch, cautious_for=limits.cautious_for)
-        # Where the model runs on the cores that prepare its inputs, both at once gain nothing, and
-        # what comes meanwhile would go in batches of one.
-        ahead = vlm.device.type != "cpu"
-        self._waiting = Waiting(limits, self._pace, self._limit, ahead=ahead)
+        self._waiting = Waiting(limits, self._pace, self._limit)
         self._remote = Remote(remote, self._counters)
         self._last = 0.0
         self._routes = warm(self._routes, self._base, self._speller, self._pace, limits.max_batch)
