@@ -101,7 +101,13 @@ Question: TypeAlias = Annotated[
     str | None, typer.Option("--question", "-q", help="The question, where the data has none.")
 ]
 BatchSize: TypeAlias = Annotated[int, typer.Option(min=1, help="Records per forward pass.")]
-Device: TypeAlias = Annotated[str, typer.Option(help="cpu, cuda:0, mps, or auto.")]
+Device: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="cpu, cuda:0, mps, or auto. cuda:0,cuda:1 lays a model that one GPU can't hold over "
+        "two, layer by layer."
+    ),
+]
 Accelerated: TypeAlias = Annotated[
     Acceleration,
     typer.Option(
