@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from pictures import bright_records, murky, shades
 from superneurons.errors import DataError, OutputError
 from superneurons.export.hf import export_hf
-from superneurons.export.hf_check import reloaded, score_of
+from superneurons.export.hf_check import reloaded, reloaded_answers, score_of
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.task.record import Record
 from superneurons.vlm.model import VLM
@@ -128,6 +128,45 @@ def test_it_says_what_it_is(classifier: SuperNeuronClassifier, tmp_path: Path) -
     assert len(kept["prompt"]["sha256"]) == len(kept["base_model"]["fingerprint"]) == 64
     assert kept["compared"] is None
     assert "not loaded and compared" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_what_was_compared_is_what_the_written_files_answer(llava: VLM, tmp_path: Path) -> None:
+    small, records = fitted(llava, murky(60), batch_size=3), murky(20, seed=5)
+    told = export_hf(small, tmp_path / "out", records=records)
+    theirs = reloaded_answers(tmp_path / "out", small, records)
+    ours = small.predict_proba(records)
+    truth = np.array([["no", "yes"].index(str(record.label)) for record in records])
+    given, own = theirs.argmax(axis=1), ours.argmax(axis=1)
+    assert told["compared"] == {
+        "records": 20,
+        "agreement": np.mean(given == own),
+        "agreement_unrounded": 1.0,
+        "dtype": "float32",
+        "largest_probability_difference": pytest.approx(np.abs(theirs - ours).max(), abs=1e-6),
+        "accuracy": np.mean(given == truth),
+        "accuracy_of_classifier": np.mean(own == truth),
+    }
+    assert 0 < told["compared"]["accuracy"] < 1
+    assert told["as"] == "exact"
+    assert (tmp_path / "out" / "model.safetensors").stat().st_mode & 0o777 == 0o644
+    unlabelled = [replace(record, label=None) for record in records[:3]]
+    again = export_hf(small, tmp_path / "out", records=unlabelled, overwrite=True)
+    assert "accuracy" not in again["compared"]
+
+
+def test_where_several_questions_were_learnt_the_prompt_has_a_place_for_one(
+    llava: VLM, tmp_path: Path
+) -> None:
+    records = [
+        replace(record, question=record.question + "!" * (number // 2 % 2))
+        for number, record in enumerate(bright_records(40))
+    ]
+    told = export_hf(fitted(llava, records), tmp_path / "out")
+    assert told["question"] is None
+    card = (tmp_path / "out" / "README.md").read_text()
+    (prompt,) = [line for line in card.splitlines() if line.startswith("PROMPT = ")]
+    assert "{question}" in prompt
+    assert "Is it bright" not in prompt
 
 
 def test_the_same_classifier_gives_the_same_weights(
