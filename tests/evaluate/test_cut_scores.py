@@ -111,3 +111,34 @@ def test_what_cannot_be_shuffled_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=said):
         shuffled_cut_maximum(np.zeros(shape, np.float32), np.array(codes), n)
+
+
+@settings(max_examples=20, deadline=None)
+@given(task=tasks(), seed=st.integers(0, 9))
+def test_what_keeps_the_order_of_activations_changes_nothing(
+    task: tuple[np.ndarray, np.ndarray], seed: int
+) -> None:
+    """Scaling, shifting, turning round, and neurons in another order: cuts see ranks only."""
+    states, codes = task
+    single = states.astype(np.float32)
+    scores = cut_scores(single, codes)
+    null = shuffled_cut_maximum(single, codes, 4, seed=seed)
+    for changed in (single * 4 + 8, -single):
+        np.testing.assert_allclose(cut_scores(changed, codes), scores)
+        np.testing.assert_allclose(shuffled_cut_maximum(changed, codes, 4, seed=seed), null)
+    mixed = single[:, ::-1, ::-1].copy()
+    np.testing.assert_array_equal(cut_scores(mixed, codes), scores[::-1, ::-1])
+    np.testing.assert_allclose(shuffled_cut_maximum(mixed, codes, 4, seed=seed), null)
+    assert (scores >= 0.5).all()
+    assert (null <= 1).all()
+
+
+def test_more_neurons_than_fit_at_once_are_all_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.arange(40) % 2
+    states = rng.normal(size=(40, 2, 11)).astype(np.float32)
+    whole = shuffled_cut_maximum(states, codes, 8)
+    parts = [shuffled_cut_maximum(states[:, :, [k]], codes, 8) for k in range(11)]
+    np.testing.assert_allclose(whole, np.max(parts, axis=0))
+    monkeypatch.setattr("superneurons.evaluate.cut_scores._COLUMNS_AT_ONCE", 4)
+    np.testing.assert_array_equal(shuffled_cut_maximum(states, codes, 8), whole)

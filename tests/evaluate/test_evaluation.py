@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from asking import prompts_asked
-from pictures import bright_records, choices, coloured
+from pictures import bright_records, choices, coloured, murky
 from superneurons.errors import DataError
+from superneurons.evaluate import evaluation as module
 from superneurons.evaluate.evaluation import evaluate_classifier
+from superneurons.evaluate.rivals import BaseTask
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.form import Multiclass
 from superneurons.task.record import Record
@@ -198,3 +201,51 @@ def test_everything_is_asked_in_the_prompt_that_is_given(
     found = evaluate_classifier(fitted, bright_records(8, seed=1), repeats=1)
     assert found.setting["prompt"] == "<image>Q: {question} A:"
     assert set(asked) == {prompt}
+
+
+def test_each_group_is_answered_by_what_saw_only_others(
+    llava: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both rivals that learn, listened to: five folds, three questions about each picture."""
+    seen: dict[str, list[tuple[set[str], set[str]]]] = {"text": [], "logits": []}
+    text, calibrated = module.text_only_labels, BaseTask.calibrated
+
+    def reading(fit: list[Record], rest: list[Record], labels: Any) -> list[str]:
+        seen["text"].append(({r.id for r in fit}, {r.id for r in rest}))
+        return text(fit, rest, labels)
+
+    def calibrating(base: BaseTask, fit: Any, x: Any, rest: Any, y: Any) -> list[str]:
+        assert (len(fit), len(rest)) == (len(x), len(y))
+        seen["logits"].append(({r.id for r in fit}, {r.id for r in rest}))
+        return calibrated(base, fit, x, rest, y)
+
+    monkeypatch.setattr(module, "text_only_labels", reading)
+    monkeypatch.setattr(BaseTask, "calibrated", calibrating)
+    fitted = SuperNeuronClassifier(llava, max_layer=1).fit(bright_records(24))
+    records = [replace(r, id=f"{r.id}/{k}") for r in bright_records(15, seed=1) for k in range(3)]
+    found = evaluate_classifier(fitted, records, repeats=1, seed=2)
+    for folds in seen.values():
+        assert len(folds) == 5
+        assert sorted(name for _, rest in folds for name in rest) == sorted(r.id for r in records)
+        for fit, rest in folds:
+            assert len(fit | rest) == 45
+            assert not {n.split("/")[0] for n in fit} & {n.split("/")[0] for n in rest}
+    assert seen["text"] == seen["logits"]
+    assert len(found.rows) == 5
+
+
+def test_the_null_is_what_a_shuffle_in_twenty_reaches(llava: VLM) -> None:
+    fitted = SuperNeuronClassifier(llava, max_layer=1).fit(bright_records(24))
+    records = [*murky(20, seed=1), *[r for r in murky(16, seed=2) if r.label == "no"]]
+    found = evaluate_classifier(fitted, records, rivals=False, repeats=1, seed=3)
+    given = np.array(fitted.predict(records))
+    rng, reached = np.random.default_rng(3), []
+    truth = np.array([str(record.label) for record in records])
+    for _ in range(1000):
+        dealt = rng.permutation(truth)
+        reached.append(np.mean([np.mean(given[dealt == x] == x) for x in ("no", "yes")]))
+    assert found.null == {
+        "balanced_accuracy_95_of_shuffled_labels": pytest.approx(np.quantile(reached, 0.95))
+    }
+    assert [row.name for row in found.rows] == ["majority class", "text only", "Super Neurons"]
+    assert found.setting["seed"] == 3

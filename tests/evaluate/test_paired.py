@@ -106,3 +106,19 @@ def test_a_clear_difference_is_clear_whichever_class_is_rare() -> None:
     assert found.interval == (0.5, 0.5)
     in_accuracy = paired_difference(true, knows, always, classes=CLASSES, rate="accuracy")
     assert in_accuracy.difference == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("size", [1, 3])
+def test_turning_a_pair_round_turns_its_sign_alone(seed, size) -> None:
+    """Kinds of samples are drawn in another order, so ends and p are those of other draws."""
+    true, (a, b), groups = answers(30, [0.8, 0.6], seed=seed, size=size)
+    found = paired_difference(true, a, b, classes=CLASSES, groups=groups, seed=seed)
+    back = paired_difference(true, b, a, classes=CLASSES, groups=groups, seed=seed)
+    assert back.difference == pytest.approx(-found.difference)
+    turned = (-found.interval[1], -found.interval[0])
+    assert back.interval == pytest.approx(turned, abs=0.05)
+    assert back.p_value == pytest.approx(found.p_value, abs=0.08)
+    assert 1 / 1001 <= found.p_value <= 1
+    if found.p_value < 0.03:
+        assert found.interval[0] > 0 or found.interval[1] < 0

@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from asking import prompts_asked
-from pictures import bright_records, choices, shades
+from pictures import bright_records, choices, murky, shades
 from superneurons.errors import DataError
 from superneurons.evaluate.comparison import FIRST_TOKEN, Comparison
 from superneurons.evaluate.metrics import mean_recall
+from superneurons.evaluate.paired import paired_difference
 from superneurons.evaluate.rivals import base_task
 from superneurons.evaluate.search import (
     CALIBRATED,
@@ -212,3 +216,41 @@ def test_everything_is_asked_in_the_prompt_that_is_given(
     assert fitted.prompt == prompt
     assert found.setting["prompt"] == "<image>Q: {question} A:"
     assert set(asked) == {prompt}
+
+
+def test_leads_count_records_that_one_alone_has_right(llava: VLM, search: ShortcutSearch) -> None:
+    """By pictures, by the seed, and McNemar by the records that differ."""
+    held = [replace(r, id=f"{r.id}/{k}") for r in murky(10, seed=1) for k in range(2)]
+    train = bright_records(24)
+    found, _ = verify(llava, search, search.choose(), train, held, repeats=0, seed=5)
+    truth = [str(record.label) for record in held]
+    ours = row_of(found, CHOSEN).answers.labels
+    groups = [i // 2 for i in range(20)]
+    for row in found.rows[1:]:
+        theirs = row.answers.labels
+        assert row.lead.balanced_accuracy == paired_difference(
+            truth, ours, theirs, classes=["no", "yes"], groups=groups, seed=5
+        )
+        alone = [(a == t, b == t) for a, b, t in zip(ours, theirs, truth, strict=True)]
+        first, second = alone.count((True, False)), alone.count((False, True))
+        expected = binomtest(first, first + second).pvalue if first + second else 1
+        assert row.lead.mcnemar_p == pytest.approx(expected)
+    setting = found.setting
+    assert (setting["search_records"], setting["test_records"]) == (24, 20)
+    assert setting["searched_points"] == len(search.points)
+    assert setting["point"] == str(search.choose())
+
+
+@settings(max_examples=20, deadline=None)
+@given(sizes=st.lists(st.integers(1, 3), min_size=6, max_size=12), seed=st.integers(0, 99))
+def test_no_group_is_searched_with_and_verified_on(sizes: list[int], seed: int) -> None:
+    records = [
+        Record((), "Is it?", label="yes" if k % 2 else "no", id=f"{k}/{n}", group=f"g{k}")
+        for k, size in enumerate(sizes)
+        for n in range(size)
+    ]
+    train, held = held_out(records, share=0.5, seed=seed)
+    assert not {r.group for r in train} & {r.group for r in held}
+    assert sorted(r.id for r in (*train, *held)) == sorted(r.id for r in records)
+    assert {r.label for r in train} == {r.label for r in held} == {"no", "yes"}
+    assert held_out(records, share=0.5, seed=seed) == (train, held)
