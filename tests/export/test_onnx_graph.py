@@ -70,6 +70,28 @@ def test_pictures_of_any_shape_are_one_of_one_size(tmp_path: Path, options: dict
     )
 
 
+def test_what_needs_more_than_pixels_and_words_is_one_picture(tmp_path: Path) -> None:
+    model = open_vlm(str(savers()["llava_next"](tmp_path / "model")), device="cpu")
+    classifier = SuperNeuronClassifier(model, max_layer=1).fit(murky(40))
+    given = inputs(model)
+    assert "image_sizes" in given
+    graph = answer_graph(classifier, given)
+    assert not graph.any_batch
+    with torch.inference_mode():
+        shares = graph(given["pixel_values"])[1]
+    np.testing.assert_allclose(
+        shares.numpy(), classifier.predict_proba(murky(1, seed=5)), atol=0.02
+    )
+
+
+@pytest.mark.parametrize("site", ["vision", "projector"])
+def test_what_is_read_before_the_decoder_has_no_graph(llava: VLM, site: str) -> None:
+    classifier = SuperNeuronClassifier(llava, site=site, max_layer=1).fit(murky(40))
+    with pytest.raises(DataError, match=f"site {site}") as refused:
+        answer_graph(classifier, inputs(llava))
+    assert refused.value.where == "site"
+
+
 def test_a_model_in_half_precision_is_widened(llava_path: Path) -> None:
     half = open_vlm(str(llava_path), device="cpu", dtype="bfloat16")
     classifier = SuperNeuronClassifier(half, max_layer=1).fit(murky(40))
