@@ -96,7 +96,8 @@ def test_random_neurons_come_from_the_layers_that_are_read(
     """What only a deeper layer knows is not drawn, and the draws are those of the seed."""
     pool, part = informed
     rows = pool.balanced_rows(part.train, 4)
-    shallow = SuperNeuronClassifier(llava, max_layer=2, random_state=4)
+    few = {"max_neurons": 4}
+    shallow = SuperNeuronClassifier(llava, max_layer=2, random_state=4, read_out_params=few)
     shallow.fit_captured(pool.probing_set(rows), pool.at(Site(), rows))
     depth = max(neuron.layer for neuron in shallow.neurons_)
     assert depth <= 2
