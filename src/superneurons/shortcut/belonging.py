@@ -65,6 +65,14 @@ def _identity(vlm: VLM, depth: int, head: bool, tower: int | None) -> dict[str, 
     }
 
 
+def _apart(then: Any, now: Any) -> str:
+    parts = [
+        f"{place.removeprefix('.')}: fitted on {one!r}, this one has {other!r}"
+        for place, one, other in settings_apart(then, now, "")
+    ]
+    return "; ".join(parts).removeprefix(": ")
+
+
 def refuse_mismatch(
     vlm: VLM,
     prompt: Prompt,
@@ -89,9 +97,9 @@ def refuse_mismatch(
     base, asked = config["base_model"], config["prompt"]
     found = _identity(vlm, depth, head, tower) if depth <= vlm.depth else {"layers": vlm.depth}
     problems = [
-        Problem(place, f"fitted on {then!r}, this one has {now!r}")
+        Problem(f"base_model.{name}", _apart(base.get(name), value))
         for name, value in found.items()
-        for place, then, now in settings_apart(base.get(name), value, f"base_model.{name}")
+        if base.get(name) != value
     ]
     if prompt.digest(vlm.processor, vlm.family) != asked["sha256"]:
         shown = prompt.frame(vlm.processor, vlm.family)
