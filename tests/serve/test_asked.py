@@ -27,6 +27,10 @@ def test_labels_are_turned_into_options_and_keep_their_order() -> None:
 def test_yes_or_no_is_asked_in_words() -> None:
     one = asked_base("q", ROUTING, "Is it?", None, ("p",))
     assert (one.question, one.options) == ("Is it?\nAnswer yes or no.", ("yes", "no"))
+    assert (one.where, one.fitted, one.pictures) == ("q", None, ("p",))
+    answer = Answer("no", {"yes": 0.25, "no": 0.75}, 0.75, "base", 6)
+    assert one.label(answer) == "false"
+    assert one.probabilities(answer) == {"true": 0.25, "false": 0.75}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,8 @@ def test_a_classifier_is_asked_its_own_question() -> None:
     keys = {"yes": "true", "no": "false"}
     one = asked_fitted("q", BRIGHT, "Is it  bright?", keys, ("p",))
     assert (one.question, one.options) == (None, None)
+    spaced = "Is it" + " " * LONGEST_TEXT + "bright?"
+    assert asked_fitted("q", BRIGHT, spaced, keys, ("p",)).question is None, "it is not sent on"
     with pytest.raises(DataError, match="no other question"):
         asked_fitted("q", BRIGHT, "Is it dark?", keys, ("p",))
     with pytest.raises(DataError, match="'no', 'yes'"):
