@@ -42,9 +42,8 @@ def compare_depths(
 ) -> tuple[Comparison, SuperNeuronClassifier]:
     """Fit read-outs with all layers and with few, and score everything on other records.
 
-    Every restriction to layers ≤ k is fitted and scored from one pass over the records, and uses
-    all of these layers, also where the read-out would choose fewer by itself. Times are measured
-    apart, by really stopping there, at batch size 1.
+    Every restriction to layers ≤ k is fitted and scored from one pass over the records, on all of
+    these layers, even where the read-out would choose fewer. Times are of really stopping there.
 
     Parameters
     ----------
@@ -59,7 +58,7 @@ def compare_depths(
     batch_size
         Records per forward pass.
     repeats, seed, steps, witness
-        Rounds of the timing, seed of everything that is drawn, what shows progress, and what is
+        Rounds of the timing (one record at a time), seed of all draws, what shows progress, what is
         shown the classifiers by name, and what they were fitted on, while it is there.
 
     Returns
@@ -77,8 +76,8 @@ def compare_depths(
         vlm, probe, test, generate=generate, batch_size=batch_size, seed=seed, steps=steps
     )
     fitted = _fit_all(vlm, passes, read_outs, depths, seed)
+    calls = _calls(vlm, passes, fitted)
     with steps("timing") as told:
-        calls = _calls(vlm, passes, fitted)
         timings = time_together(calls, repeats=repeats, device=vlm.device, progress=told)
     null = _fit(vlm, passes, read_outs[0], None, seed, null=True)
     if witness is not None:
