@@ -82,6 +82,9 @@ def test_a_classifier_takes_no_system_message_and_the_base_model_does(role: str)
     assert asked.fitted is None
     assert asked.question == "Be strict.\n\nWhich?\nA) cat\nB) dog\nAnswer with the letter."
     assert dict(asked.keys) == {"A": "cat", "B": "dog"}
+    plain = request(model=None, options=["cat", "dog"], text="Which?")
+    untold = message_asked(plain, ROUTING)
+    assert str(untold.question).startswith("Which?"), "nothing stands before it"
 
 
 def test_options_are_answers_of_a_classifier_in_any_order_or_its_own_choice() -> None:
