@@ -137,7 +137,7 @@ def test_a_single_neuron_says_yes_above_zero() -> None:
     assert single.decision_function(X).tolist() == [-1, 0, 2]
 
 
-@pytest.mark.parametrize("key", ["super-neurons", "logistic", "savs"])
+@pytest.mark.parametrize("key", ["super-neurons", "savs"])
 def test_read_outs_are_what_a_classifier_would_have_been_fitted(
     llava: VLM, captured: Captured, key: str
 ) -> None:
