@@ -142,8 +142,8 @@ def answer_data(
     Raises
     ------
     DataError
-        When there are no data, or the device doesn't go with the actors. Rows that cannot be
-        answered are no reason to stop: see the ``error`` column.
+        When there are no data, or the device doesn't go with the actors. Not for rows that cannot
+        be answered: see the ``error`` column.
     ArtefactError
         When there is no such classifier.
     MismatchError, OutputError
@@ -151,9 +151,7 @@ def answer_data(
     """
     directory = artefact_directory(directory)  # of the hub: one commit for all workers
     read_any(directory)
-    opening = dict(opening or {})
-    if actors is not None:
-        opening["device"] = actors.device(opening.get("device", "auto"))
+    opening = _opening(opening or {}, actors)
     batch_size = int(opening.get("batch_size", 8))
     blocks = blocks_of(data, -(-rows_per_block // batch_size) * batch_size)
     settings = {"classifier": digest_of(directory), "question": question, "batch_size": batch_size}
@@ -166,6 +164,13 @@ def answer_data(
         if progress is not None:
             progress(done, len(blocks))
     return Answered(len(blocks), len(blocks) - len(missing), rows, errors)
+
+
+def _opening(given: Mapping[str, Any], actors: Actors | None) -> dict[str, Any]:
+    """What the predictor takes besides; the device of an actor may be several."""
+    if actors is None:
+        return dict(given)
+    return {**given, "device": actors.device(given.get("device", "auto"))}
 
 
 def _results(
