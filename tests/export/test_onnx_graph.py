@@ -101,7 +101,10 @@ def test_a_model_in_half_precision_is_widened(llava_path: Path) -> None:
     }
     graph = answer_graph(classifier, given)
     assert isinstance(graph.neurons, LeanNeurons)
-    assert graph(given["pixel_values"])[1].dtype == torch.float32
+    with torch.inference_mode():
+        values = graph.neurons(given["pixel_values"])
+    assert graph.neurons.head.dtype == values.dtype == torch.float32
+    assert not torch.equal(values, values.bfloat16().float()), "nothing was rounded to half"
     assert half.dtype == torch.bfloat16
 
 
@@ -119,3 +122,7 @@ def test_the_classifiers_own_model_stays_as_it_was(llava: VLM) -> None:
     answer_graph(classifier, inputs(llava))
     assert llava.model is before
     assert llava.depth == llava.n_layers
+    neurons = answer_graph(classifier, inputs(llava)).neurons
+    assert isinstance(neurons, LeanNeurons)
+    own = llava.model.get_input_embeddings().weight
+    assert neurons.lean.vectors.data_ptr() == own.data_ptr(), "nothing is copied"
