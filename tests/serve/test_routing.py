@@ -12,7 +12,7 @@ from serve.engines import BRIGHT, CHOICES, ShadeEngine
 from superneurons.errors import DataError
 from superneurons.serve.errors import error_response
 from superneurons.serve.jobs import Fitted
-from superneurons.serve.routing import Routing, bare
+from superneurons.serve.routing import Routing, bare, public_name
 
 
 class _Several(ShadeEngine):
@@ -29,6 +29,22 @@ class _Several(ShadeEngine):
     @property
     def base_model(self) -> str:
         return self._name
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("/data/me/llava", "llava"), ("./llava", "llava"), ("./models/llava", "llava"),
+        ("../llava", "llava"), ("~/llava", "llava"), ("models/of/me/llava/", "llava"),
+        (".cache/llava", "llava"), ("demo", "demo"), ("org/llava", "org/llava"),
+        ("org/llava.v2", "org/llava.v2"),
+    ],
+)  # fmt: skip
+def test_clients_are_not_told_where_a_model_lies(model: str, shown: str) -> None:
+    assert public_name(model) == shown
+    routing = Routing(_Several({"bright": BRIGHT}, model))
+    assert routing.base_model == shown
+    assert routing.named(shown) is None
 
 
 def test_names() -> None:

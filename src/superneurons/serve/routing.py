@@ -28,11 +28,13 @@ def public_name(model: str) -> str:
 
     Examples
     --------
-    >>> public_name("/data/models/llava"), public_name("org/llava")
-    ('llava', 'org/llava')
+    >>> public_name("/data/models/llava"), public_name("./models/llava"), public_name("org/llava")
+    ('llava', 'llava', 'org/llava')
     """
     path = PurePath(model)
-    return path.name if path.is_absolute() or path.parts[:1] in ((".",), ("..",)) else model
+    # A name of the hub has an owner at most; PurePath drops a leading "./".
+    lies_here = path.is_absolute() or model.startswith((".", "~")) or len(path.parts) > 2
+    return path.name if lies_here else model
 
 
 class Routing:
