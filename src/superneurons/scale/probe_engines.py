@@ -63,26 +63,22 @@ def probe(
 
     Raises
     ------
-    DataError, ModelError
-        As ``fit`` does.
-    MismatchError
-        When the store holds activations of something else.
-    OutputError
-        When the classifier cannot be written; before anything is captured.
+    DataError, ModelError, MismatchError, OutputError
+        As ``fit`` does, of a store with other activations, too; when the classifier cannot be
+        written, before anything is captured.
     """
     probing, site = probe_set(params, [_anywhere(record) for record in records])
-    rank = rank_of_environment()
-    actors = (actors or Actors()) if rank is None and engine == "ray" else None
-    if actors is not None:
-        params = {**params, "device": actors.device(params.get("device", "auto"))}
+    rank, on = rank_of_environment(), actors or Actors()
+    if by_actors := rank is None and engine == "ray":
+        params = {**params, "device": on.device(params.get("device", "auto"))}
     given: tuple[Any, ...] = (params, probing, site, store.absolute())
     work: Callable[..., Probed] = probe_on_rank
     if classifier is not None:
         work, given = fit_on_rank, (*given, classifier.absolute())
         if rank is None or rank.rank == 0:
             check_fit(params, probing, classifier.absolute(), overwrite=overwrite)
-    if actors is not None:
-        return _on_ray(given, actors, progress)
+    if by_actors:
+        return _on_ray(given, on, progress)
     return _on_ranks(rank, 1 if engine == "local" else ranks, work, given, progress)
 
 
