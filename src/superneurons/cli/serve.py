@@ -48,7 +48,7 @@ def serve(
     POST /v1/systemone, /classify and /v1/chat/completions; GET /v1/models, /health, /metrics.
     SIGTERM refuses new requests, answers the accepted ones, and exits with 0.
     """
-    _prepare()
+    _prepare(log, log_pictures)
     from superneurons.serve.auth import read_token
     from superneurons.serve.doors import Doors, hosts_of
     from superneurons.serve.opening import Beside, run
@@ -63,7 +63,6 @@ def serve(
         max_body=_bytes(max_body_mb), max_pixels=max_pixels, deadline_s=deadline_s,
         remote_pictures=allow_remote_pictures,
     )  # fmt: skip
-    _check_log(log, log_pictures)
     beside = Beside(
         remote=remote, remote_model=remote_model, lock=lock, log=log, log_pictures=log_pictures
     )
@@ -77,13 +76,10 @@ def serve(
     )  # fmt: skip
 
 
-def _prepare() -> None:
+def _prepare(log: Path | None, pictures: bool) -> None:
     for package in ("fastapi", "uvicorn", "prometheus_client", "httpx"):
         require(package, extra="serve", purpose="Serving")
     quiet()
-
-
-def _check_log(log: Path | None, pictures: bool) -> None:
     if pictures and log is None:
         raise DataError(
             "Pictures are kept beside a log, and there is none.",

@@ -80,10 +80,8 @@ def open_vlm(
         When there is no such model, or no network to fetch it.
     ModelError
         When it isn't supported, incomplete, damaged or less deep, or an argument isn't known.
-    VerificationError
-        When checks fail; lists them.
-    ResourceError
-        When it doesn't fit into memory.
+    VerificationError, ResourceError
+        When checks fail; lists them. When it doesn't fit into memory.
 
     Examples
     --------
