@@ -72,3 +72,15 @@ def test_a_gpu_for_each_actor_unless_there_is_none() -> None:
     assert actors_of("ray", 1, None, None, "cuda:0,cuda:1") == Actors(n=1, gpus=2.0)
     assert actors_of("ray", 1, None, None, "cpu, cpu") == Actors(n=1, gpus=0.0)
     assert actors_of("ray", 2, 0.5, "auto", "cuda") == Actors(n=2, gpus=0.5, address="auto")
+
+
+@pytest.mark.parametrize(
+    "words", [("predict", "clf", "x.png"), ("probe", "-d", "x.jsonl", "-o", "store")]
+)
+def test_a_misspelt_model_is_refused_where_this_machine_would_open_it(
+    run: Runner, words: tuple[str, ...]
+) -> None:
+    done = run(*words, "--model", "demoo")
+    assert done.code == 2
+    assert "Did you mean 'demo'?" in done.err
+    assert "demoo" not in run(*words, "--model", "demoo", "--engine", "ray").err

@@ -136,7 +136,8 @@ def test_a_misspelt_model_is_refused_before_anything_else(
 
 
 def test_where_other_machines_open_the_model_its_path_is_not_looked_for(run: Runner) -> None:
-    done = run("probe", "-m", "./nowhere", "-d", "nothing.jsonl", "-o", "store")
+    words = ("probe", "-m", "./nowhere", "-d", "nothing.jsonl", "-o", "store")
+    done = run(*words, "--engine", "ray")
     assert done.code == 2
     assert "nothing.jsonl" in done.err
 
@@ -147,3 +148,20 @@ def test_a_misspelt_dtype_is_refused_with_the_nearest(run: Runner, command: str)
     done = run(command, *more, "--dtype", "flot16")
     assert done.code == 2
     assert "Did you mean 'float16'?" in done.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fit", "-d", "x.jsonl", "-o", "out"),
+        ("predict", "clf", "x.png"),
+        ("probe", "-d", "x.jsonl", "-o", "store"),
+    ],
+)
+def test_an_empty_question_is_refused_before_anything_else(
+    run: Runner, words: tuple[str, ...]
+) -> None:
+    done = run(*words, "--question", "  ")
+    assert done.code == 2
+    assert "The question is empty" in done.err
+    assert "--question" in done.err

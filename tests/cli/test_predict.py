@@ -274,12 +274,19 @@ def test_several_classifiers_see_pictures_prepared_where_it_was_asked_for(
     assert {path.read_bytes() for path in pictures} <= set(decoder.given)
 
 
+def broken(model: Path) -> Path:
+    """A model that cannot be opened, which is known only when it is."""
+    model.mkdir()
+    (model / "config.json").write_text("{")
+    return model
+
+
 def test_what_cannot_be_asked_together_is_said_before_the_model_is_opened(
     run: Runner, clf: Path, llava_path: Path, train: Path, tmp_path: Path, test_file: Path
 ) -> None:
     tower = tmp_path / "tower"
     assert run("fit", "-m", llava_path, "-d", train, "-o", tower, "--site", "vision").code == 0
-    done = run("predict", clf, tower, clf, "-d", test_file, "-m", "/nowhere")
+    done = run("predict", clf, tower, clf, "-d", test_file, "-m", broken(tmp_path / "model"))
     assert (done.code, done.out) == (2, "")
     assert "reads vision" in done.err
     assert "named twice" in done.err
@@ -294,9 +301,9 @@ def test_several_classifiers_ask_their_own_questions(
 
 
 def test_a_bad_picture_stops_several_before_the_model_is_opened(
-    run: Runner, clf: Path, second: Path
+    run: Runner, clf: Path, second: Path, tmp_path: Path
 ) -> None:
-    done = run("predict", clf, second, "missing.png", "-m", "/nowhere")
+    done = run("predict", clf, second, "missing.png", "-m", broken(tmp_path / "model"))
     assert (done.code, done.out) == (2, "")
     assert "missing.png" in done.err
 

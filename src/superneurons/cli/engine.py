@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActorCount", "AnswersOut", "Engine", "GpusPerActor", "RayAddress", "RowsPerBlock", "actors_of",
-    "answer_into",
+    "answer_into", "check_model",
 ]  # fmt: skip
 
 Engine: TypeAlias = Annotated[
@@ -64,6 +64,20 @@ RowsPerBlock: TypeAlias = Annotated[
         "WebDataset shard is one block.",
     ),
 ]
+
+
+def check_model(engine: str, model: str | None) -> None:
+    """Refuse a model that can be nowhere, where this machine is the one to open it.
+
+    Raises
+    ------
+    ModelNotFoundError
+        With the nearest name that is here.
+    """
+    if engine != "ray" and model is not None:
+        from superneurons.vlm.naming import check_name
+
+        check_name(model)
 
 
 def actors_of(

@@ -97,8 +97,21 @@ Sprites: TypeAlias = Annotated[
     Literal["seen", "unseen"],
     typer.Option(help="With --task: drawings the model was trained on, or not."),
 ]
+
+
+def _question(given: str | None) -> str | None:
+    if given is not None and not given.strip():
+        raise DataError(
+            "The question is empty.", where="--question", mend="Leave it out, or ask something."
+        )
+    return given
+
+
 Question: TypeAlias = Annotated[
-    str | None, typer.Option("--question", "-q", help="The question, where the data has none.")
+    str | None,
+    typer.Option(
+        "--question", "-q", callback=_question, help="The question, where the data has none."
+    ),
 ]
 BatchSize: TypeAlias = Annotated[int, typer.Option(min=1, help="Records per forward pass.")]
 Device: TypeAlias = Annotated[

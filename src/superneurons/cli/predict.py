@@ -64,6 +64,7 @@ def predict(
     answers go to Parquet files, in this process or on a Ray cluster.
     """
     quiet()
+    engine_options.check_model(engine, model)
     named = pictures or []
     classifiers = [classifier, *(path for path in named if path.is_dir())]
     asked = [path for path in named if not path.is_dir()]

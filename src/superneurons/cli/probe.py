@@ -143,6 +143,7 @@ def probe(
     Then run `fit` with the same options and --activations, or give --classifier to fit at once.
     What was captured is kept: an interrupted run goes on, with as many processes as you like.
     """
+    engines.check_model(engine, model)
     of_paper = {
         "metric": metric, "aggregation": aggregation, "max_margin": max_margin,
         "margin_step": margin_step, "selection_size": selection_size,
