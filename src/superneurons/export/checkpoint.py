@@ -122,9 +122,9 @@ def cut_tensors(
 
 
 def _norm_name(names: Iterable[str], ending: str, source: Source) -> str:
-    found = [
+    found = sorted(
         name for name in names if name.endswith(f".{ending}") and not re.search(r"\.\d+\.", name)
-    ]
+    )
     if len(found) != 1:
         raise ModelError(
             f"The final norm of {source.name!r} isn't found among its weights: {found or 'none'}.",
