@@ -32,6 +32,8 @@ def test_a_foreign_byte_order_is_read_right() -> None:
 def test_columns_and_rows_in_reverse_are_read_right() -> None:
     X = np.arange(6.0).reshape(2, 3)
     assert as_tensor(X[::-1, ::-1]).tolist() == X[::-1, ::-1].tolist()
+    assert as_tensor(X[:1, ::-1][:, :1]).tolist() == X[:1, ::-1][:, :1].tolist()
+    assert as_tensor(X[::-1][:1]).tolist() == X[::-1][:1].tolist()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -56,7 +56,7 @@ def as_tensor(X: Activations) -> torch.Tensor:
     if isinstance(X, torch.Tensor):
         return X
     if min(X.strides, default=0) < 0:
-        X = np.ascontiguousarray(X)
+        X = X.copy()  # ascontiguousarray keeps the stride of a single column
     with warnings.catch_warnings():
         # A read-only memory map is fine here: nothing in this package writes to activations.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
