@@ -1,11 +1,26 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from superneurons.errors import DataError
 from superneurons.scale.ranks import Rank, device_of, joined_ranks, rank_of_environment
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(), max_size=40), st.integers(min_value=1, max_value=12))
+def test_items_keep_their_order_in_a_share_and_go_round_the_ranks(
+    items: list[int], world: int
+) -> None:
+    shares = [Rank(rank, world).share(items) for rank in range(world)]
+    dealt = [share.pop(0) for n in range(len(items)) for share in [shares[n % world]]]
+    assert dealt == items
+    assert not any(shares)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 8])
@@ -33,6 +48,24 @@ def test_torchrun_says_which_rank_this_is(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert rank_of_environment() == Rank(5, 8, 1)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("LOCAL_RANK")
+    assert rank_of_environment() == Rank(0, 8, 0)
+    monkeypatch.delenv("RANK")
+    assert rank_of_environment() is None
+
+
+@pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "LOCAL_RANK"])
+def test_a_number_that_is_none_is_refused_with_what_was_given(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    given = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"} | {name: "first"}
+    for each, value in given.items():
+        monkeypatch.setenv(each, value)
+    with pytest.raises(DataError) as caught:
+        rank_of_environment()
+    assert f"RANK={given['RANK']} of WORLD_SIZE={given['WORLD_SIZE']}" in str(caught.value)
+    assert caught.value.where == "environment"
 
 
 @pytest.mark.parametrize(("rank", "world"), [("8", "8"), ("-1", "2"), ("x", "2"), ("0", "")])
@@ -54,5 +87,31 @@ def test_each_rank_of_a_machine_has_its_gpu(monkeypatch: pytest.MonkeyPatch) -> 
         "cuda:2",
     ]
     assert device_of(Rank(1, 2, 1), "cpu") == "cpu"
+    assert device_of(Rank(1, 2, 1), "cuda:3") == "cuda:3"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device_of(Rank(1, 2, 1), "auto") == "auto"
+
+
+def test_several_ranks_that_have_not_met_cannot_sum() -> None:
+    lost = Rank(0, 2)
+    for ask in (
+        lambda: lost.summed(np.array([1, 2])),
+        lambda: lost.gathered(np.array([0.5])),
+        lost.wait,
+    ):
+        with pytest.raises(ValueError, match="process group"):
+            ask()
+
+
+def test_one_alone_meets_nobody_and_passes_errors_on(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), joined_ranks(Rank(0, 1), (tmp_path / "m").as_uri()):
+        raise KeyError("what was done meanwhile")
+    assert not torch.distributed.is_initialized()
+    assert not (tmp_path / "m").exists()
+
+
+def test_what_is_summed_is_left_as_it_was() -> None:
+    counts = np.array([[1, 2**40]])
+    assert Rank().summed(counts).tolist() == [[1, 2**40]]
+    assert [part.tolist() for part in Rank().gathered(np.array([1.5, 2]))] == [[1.5, 2.0]]
+    assert Rank() == Rank(0, 1, 0)
