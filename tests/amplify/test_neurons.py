@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from pictures import bright_records
@@ -21,7 +23,7 @@ from superneurons.amplify.neurons import (
     mlp_activations,
     strongest,
 )
-from superneurons.errors import DataError
+from superneurons.errors import DataError, ModelError
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.shortcut.probing import probing_set
 from superneurons.vlm.model import VLM
@@ -144,3 +146,139 @@ def test_only_mlp_neurons_are_amplified(llava: VLM) -> None:
         from_classifier(fitted(llava, "residual"))
     with pytest.raises(NotFittedError):
         from_classifier(SuperNeuronClassifier(llava))
+
+
+def by_loop(task: np.ndarray, control: np.ndarray, scoring: str) -> list[float]:
+    """The scores of one layer, a neuron at a time."""
+    found = []
+    if scoring == "magnitude":
+        task, control = abs(task), abs(control)
+    for a, b in zip(task.T.tolist(), control.T.tolist(), strict=True):
+        one, other = sum(a) / len(a), sum(b) / len(b)
+        score = one - other
+        if scoring == "standardised":
+            squares = sum((v - one) ** 2 for v in a) + sum((v - other) ** 2 for v in b)
+            score /= (squares / (len(a) + len(b))) ** 0.5
+        found.append(score)
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(2, 7),
+    m=st.integers(2, 7),
+    scoring=st.sampled_from(["difference", "standardised", "magnitude"]),
+)
+def test_scores_are_those_of_a_loop_whatever_the_order(
+    seed: int, n: int, m: int, scoring: Any
+) -> None:
+    rng = np.random.default_rng(seed)
+    task, control = rng.normal(size=(n, 5)), rng.normal(loc=1, scale=3, size=(m, 5))
+    found = differences(task, control, scoring)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, by_loop(task, control, scoring), atol=1e-9)
+    mixed = differences(rng.permutation(task), rng.permutation(control), scoring)
+    np.testing.assert_allclose(mixed, found, atol=1e-9)
+    np.testing.assert_allclose(differences(control, task, scoring), -found, atol=1e-9)
+
+
+def test_a_neuron_that_never_varies_has_no_standardised_score() -> None:
+    task, control = np.array([[1.0, 2.0], [1.0, 4.0]]), np.array([[0.0, 0.0], [0.0, 2.0]])
+    assert differences(task, control, "standardised").tolist() == [0.0, 2.0]
+    assert differences(task, control).tolist() == [1.0, 2.0]
+
+
+def test_halves_of_precision_are_scored_in_whole() -> None:
+    """60000 + 60000 is infinite in float16."""
+    task, control = np.full((3, 2), 6e4, np.float16), np.zeros((1, 2), np.float16)
+    assert differences(task, control).tolist() == [float(np.float16(6e4))] * 2
+
+
+def test_of_equal_scores_the_first_neuron_is_taken() -> None:
+    scores = np.array([[0.0, 5.0, 5.0, -9.0, 5.0], [1.0, 2.0, 3.0, 4.0, 5.0]])
+    found = strongest(scores, 1, 4, task="t", model="m", found="f")
+    assert found.columns.tolist() == [1, 2, 4, 0]
+    assert found.scores.tolist() == [5.0, 5.0, 5.0, 0.0]
+    assert found.columns.dtype == np.int64
+    # The last layer and all of its neurons can be had, and not one more of either.
+    assert strongest(scores, 2, 5, task="t", model="m", found="f").columns[0] == 4
+    for layer, count in ((0, 1), (3, 1), (1, 6), (1, 0)):
+        with pytest.raises(DataError, match=f"no {count} neurons in layer {layer}") as caught:
+            strongest(scores, layer, count, task="t", model="m", found="f")
+        assert "from 1 to 2, and 1 to 5 neurons" in str(caught.value)
+
+
+def test_neither_the_batch_nor_the_order_of_prompts_counts(model: LanguageModel) -> None:
+    prompts = SUMS + OTHERS
+    whole = mlp_activations(model, prompts)
+    for size in (1, 5):
+        np.testing.assert_allclose(
+            mlp_activations(model, prompts, batch_size=size), whole, atol=1e-4
+        )
+    order = [4, 0, 5, 2, 1, 3]
+    mixed = mlp_activations(model, [prompts[row] for row in order])
+    np.testing.assert_allclose(mixed, whole[order], atol=1e-4)
+    assert not np.allclose(whole[0], whole[1], atol=1e-3)
+
+
+def test_reading_leaves_no_hook_even_when_a_pass_fails(llama: LanguageModel) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("in the middle")
+
+    mlp_activations(llama, SUMS)
+    handle = llama.layers[1].register_forward_hook(fail)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        mlp_activations(llama, SUMS)
+    handle.remove()
+    layers = range(1, LAYERS + 1)
+    assert not any(llama.mlp(layer)._forward_pre_hooks for layer in layers)
+
+
+def test_the_scoring_asked_for_is_the_one_used(llama: LanguageModel) -> None:
+    task, control = (mlp_activations(llama, prompts) for prompts in (SUMS, OTHERS))
+    for scoring in ("standardised", "magnitude"):
+        found = all_differences(llama, SUMS, OTHERS, scoring=scoring)
+        np.testing.assert_array_equal(found, differences(task, control, scoring))
+        own = find_neurons(llama, SUMS, OTHERS, LAYERS, scoring=scoring)
+        assert (own.found, own.task, len(own)) == (scoring, "task", 50)
+        assert own.scores.tolist() == sorted(found[-1].tolist(), reverse=True)[:50]
+        assert own.model == llama.fingerprint
+
+
+def test_all_neurons_at_the_last_token_are_amplified_by_default() -> None:
+    own = TaskNeurons(3, np.array([9, 2]), np.array([2.0, 1.0]), "t", "m", "f")
+    how = own.amplification(1.5)
+    assert (how.layer, how.columns, how.multiplier) == (3, (9, 2), 1.5)
+    assert (how.position, how.model) == ("last", "m")
+    assert own.amplification(1.5, 1).columns == (9,)
+    with pytest.raises(DataError) as caught:
+        own.amplification(1.5, 3)
+    assert caught.value.where == "task 't', layer 3"
+    with pytest.raises(DataError, match="2 neurons have 1 scores"):
+        TaskNeurons(3, np.array([9, 2]), np.array([2.0]), "t", "m", "f")
+
+
+@pytest.mark.parametrize("read_out", ["super-neurons", "paper"])
+def test_a_super_neuron_scores_as_much_as_its_weights_are_large(llava: VLM, read_out: str) -> None:
+    classifier = fitted(llava, "mlp", read_out=read_out)
+    weights = getattr(classifier.read_out_, "coef_", None)
+    found = from_classifier(classifier)
+    assert [own.layer for own in found] == sorted({own.layer for own in found})
+    scores = {
+        (own.layer, column): score
+        for own in found
+        for column, score in zip(own.columns.tolist(), own.scores.tolist(), strict=True)
+    }
+    for row, neuron in enumerate(classifier.neurons_):
+        wanted = 1.0 if weights is None else float(np.sqrt((np.asarray(weights[row]) ** 2).sum()))
+        assert scores[neuron.layer, neuron.index] == pytest.approx(wanted)
+    assert {own.task for own in found} == {"Is it bright?"}
+    assert {own.model for own in found} == {language_model(llava).fingerprint}
+
+
+def test_neurons_of_a_model_opened_in_part_are_refused(llava: VLM) -> None:
+    classifier = fitted(llava, "mlp", max_layer=2)
+    classifier.model = llava.truncated(2)
+    with pytest.raises(ModelError):
+        from_classifier(classifier)

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from superneurons.amplify.table import Table
+from superneurons.amplify.table import Cell, Table
 from superneurons.errors import ArtefactError
 
 COLUMNS = (("task", "text"), ("n", "count"), ("gain", "gain"), ("p", "share"), ("%", "percent"))
@@ -67,3 +69,63 @@ def test_what_is_no_table_is_refused(change: dict[str, object]) -> None:
         Table.from_dict(TABLE.as_dict() | change)
     with pytest.raises(ArtefactError, match="no table"):
         Table.from_dict({})
+
+
+def test_unknown_forms_and_uneven_rows_are_refused_where_they_are_made() -> None:
+    with pytest.raises(ArtefactError, match="colour") as caught:
+        Table("Odd", (("task", "text"), ("hue", "colour")), (("one", 1.0),))
+    assert caught.value.where == "Odd"
+    assert "and 0 rows of other than 2 cells" in str(caught.value)
+    with pytest.raises(ArtefactError, match="2 rows of other than 1 cells"):
+        Table("Odd", (("task", "text"),), (("one",), (), ("two", "three")))
+
+
+def test_a_cell_that_its_column_cannot_write_is_no_table() -> None:
+    """Text in a column of numbers is left as it is; an interval whose ends are text is none."""
+    given = TABLE.as_dict()
+    assert Table.from_dict(given | {"rows": [["one", "many", "x", "y", "z"]]}).lines() == [
+        ["one", "many", "x", "y", "z"]
+    ]
+    for cell in (["a", "b", "c"], [1], [1, 2, 3, 4], {"a": 1}):
+        with pytest.raises(ArtefactError, match="no table of a sweep") as caught:
+            Table.from_dict(given | {"rows": [["one", 1, cell, 1, 1]]})
+        assert caught.value.where == "tables"
+
+
+def test_json_values_hold_lists_and_no_note_is_an_empty_one() -> None:
+    kept = TABLE.as_dict()
+    assert kept["rows"][0] == ["one", 3, [0.5, -0.1, 1.2], 0.25, 12.34]
+    assert type(kept["rows"][0][2]) is list
+    assert kept["columns"][2] == ["gain", "gain"]
+    del kept["note"]
+    assert Table.from_dict(kept).note == ""
+
+
+def test_without_a_note_markdown_ends_with_its_last_row() -> None:
+    bare = Table("Gains", COLUMNS, ROWS)
+    assert bare.markdown().splitlines() == TABLE.markdown().splitlines()[:-2]
+
+
+def test_text_stands_left_in_a_terminal_and_numbers_right() -> None:
+    drawn = TABLE.rich()
+    assert [column.justify for column in drawn.columns] == ["left", *["right"] * 4]
+    assert [column.header for column in drawn.columns] == [name for name, _ in COLUMNS]
+    assert drawn.row_count == len(ROWS)
+    assert (drawn.title, drawn.title_justify) == ("Gains", "left")
+
+
+numbers = st.floats(-1e6, 1e6)
+cells = st.one_of(st.none(), numbers, st.tuples(numbers, numbers, numbers))
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.lists(st.tuples(cells, cells), max_size=4), form=st.sampled_from(["gain", "share"]))
+def test_any_cells_come_back_from_json(rows: list[tuple[Cell, ...]], form: str) -> None:
+    made = Table("Any", (("a", form), ("b", "percent")), tuple(rows), "n")
+    back = Table.from_dict(json.loads(json.dumps(made.as_dict())))
+    assert back == made
+    assert back.markdown() == made.markdown()
+    for row, line in zip(rows, made.lines(), strict=True):
+        for cell, text in zip(row, line, strict=True):
+            assert (text == "–") is (cell is None)
+            assert (" to " in text) is isinstance(cell, tuple)
