@@ -99,3 +99,63 @@ def test_columns_of_different_length_are_refused() -> None:
     with pytest.raises(DataError, match="differ in length") as caught:
         rows_of_columns({"image": ["a", "b"], "question": ["c"]})
     assert [problem.where for problem in caught.value.problems] == ["image", "question"]
+
+
+def test_an_error_says_what_is_wrong_with_its_own_row_only() -> None:
+    batch = {"image": ["gone.png", png(), "lost.png"], "question": ["a", "", "c"]}
+    found = converted(rows_of_columns(batch))
+    assert all(isinstance(error, DataError) for error in found)
+    wheres = [[p.where for p in error.problems] for error in found if isinstance(error, DataError)]
+    assert wheres == [["row 0"], ["row 1"], ["row 2"]]
+
+
+def test_engines_types_become_those_of_json() -> None:
+    batch = {
+        "image": [io.BytesIO(b"a"), memoryview(b"b"), bytearray(b"c"), np.str_("d.png")],
+        "options": [np.array(["x", "y"]), ("x", "y"), [np.str_("x")], None],
+        "id": [np.int64(3), np.float64("nan"), float("nan"), np.str_("z")],
+        "group": [np.bool_(True), 1.5, np.float32(0.5), "g"],
+    }
+    rows = [row.values for row in rows_of_columns(batch)]
+    assert [row["image"] for row in rows] == [b"a", b"b", b"c", "d.png"]
+    assert [row["options"] for row in rows] == [["x", "y"], ["x", "y"], ["x"], None]
+    assert [row["id"] for row in rows] == [3, None, None, "z"]
+    assert [row["group"] for row in rows] == [True, 1.5, 0.5, "g"]
+    plain = (str, bytes, int, float, bool, list, type(None))
+    assert all(type(value) in plain for row in rows for value in row.values())
+
+
+def test_pixels_stay_pixels_and_a_row_of_pictures_becomes_a_list() -> None:
+    grey = np.zeros((4, 4), np.uint8)
+    (row,) = rows_of_columns({"image": [grey], "images": [[PIXELS, grey]]})
+    assert row.values["image"] is grey
+    first, second = row.values["images"]
+    assert first is PIXELS
+    assert second is grey
+    stacked = rows_of_columns({"images": [np.stack([PIXELS, PIXELS])]})[0].values["images"]
+    assert [picture.shape for picture in stacked] == [(4, 4, 3)] * 2
+    options = rows_of_columns({"options": [np.array([["a", "b"]])]})[0].values["options"]
+    assert isinstance(options, list)
+
+
+def test_rows_are_named_by_number_and_know_all_columns() -> None:
+    rows = rows_of_columns({"image": ["a", "b"], "weight": np.arange(2)})
+    assert [row.where for row in rows] == ["row 0", "row 1"]
+    assert [sorted(row.found) for row in rows] == [["image", "weight"]] * 2
+    assert [row.values for row in rows] == [{"image": "a"}, {"image": "b"}]
+
+
+def test_columns_that_records_do_not_know_must_be_as_long_too() -> None:
+    with pytest.raises(DataError) as caught:
+        rows_of_columns({"image": ["a", "b"], "weight": [1, 2, 3]})
+    assert [str(problem.what) for problem in caught.value.problems] == ["2 values", "3 values"]
+    assert rows_of_columns({"image": [], "question": []}) == []
+
+
+def test_a_row_s_own_question_comes_first() -> None:
+    batch = {"image": [PIXELS, PIXELS], "question": ["Own?", None]}
+    found = converted(rows_of_columns(batch), question="Usual?")
+    assert [r.question for r in found if isinstance(r, Record)] == ["Own?", "Usual?"]
+    missing = converted(rows_of_columns({"image": [PIXELS]}))[0]
+    assert isinstance(missing, DataError)
+    assert "question" in str(missing)
