@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from superneurons.amplify.amplification import Amplification, amplified
 from superneurons.amplify.gate import Gate, choose_gate, confidence, gated_logits
@@ -57,14 +59,14 @@ def test_the_order_of_samples_does_not_matter() -> None:
 
 
 def test_nothing_to_choose_on_is_refused() -> None:
-    for given in (
+    for sure, plain, more in (
         ([], [], []),
         ([0.5], [1, 0], [1]),
         ([math.nan], [1], [0]),
         ([0.5], [1], [math.nan]),
     ):
         with pytest.raises(DataError, match="cannot be chosen"):
-            choose_gate(*given)
+            choose_gate(sure, plain, more)
 
 
 def test_confident_rows_come_out_bit_for_bit(model: LanguageModel) -> None:
@@ -103,3 +105,102 @@ def test_bad_input_is_refused_also_where_no_gate_opens(llama: LanguageModel) -> 
         gated_logits(llama, PROMPTS, Amplification(2, [1], 4.0, model="other"), Gate(0.0))
     with pytest.raises(DataError, match="no prompts"):
         gated_logits(llama, [], Amplification(2, [1], 4.0), Gate(0.0))
+
+
+def best_by_trying(sure: list[float], gain: list[float]) -> float:
+    """The largest sum of gains below any threshold, and none at all."""
+    return max([0.0, *(sum(g for c, g in zip(sure, gain, strict=True) if c <= t) for t in sure)])
+
+
+tenths = st.integers(0, 10).map(lambda n: n / 10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(samples=st.lists(st.tuples(tenths, st.integers(-2, 2), st.integers(-2, 2)), min_size=1))
+def test_no_threshold_brings_more_and_no_lower_one_as_much(
+    samples: list[tuple[float, int, int]],
+) -> None:
+    sure, plain, more = (list(part) for part in zip(*samples, strict=True))
+    gate, gain = choose_gate(sure, plain, more), [m - p for p, m in zip(plain, more, strict=True)]
+    opened = gate.open(sure)
+    best = best_by_trying(sure, gain)
+    assert sum(g for g, there in zip(gain, opened, strict=True) if there) == best
+    lower = [c for c, there in zip(sure, opened, strict=True) if there and c < max(
+        c for c, there in zip(sure, opened, strict=True) if there)]  # fmt: skip
+    for t in lower:
+        assert sum(g for c, g in zip(sure, gain, strict=True) if c <= t) < best
+    if best == 0:
+        assert gate == Gate(0.0)
+
+
+def test_a_threshold_lies_midway_between_two_confidences() -> None:
+    assert choose_gate([0.2, 0.6, 0.9], [0, 0, 0], [1, 1, -1]).threshold == pytest.approx(0.75)
+    assert choose_gate([0.9, 0.2, 0.6], [0, 0, 0], [-1, 1, 0]).threshold == pytest.approx(0.4)
+    # The lowest of those that bring as much.
+    assert choose_gate([0.2, 0.6, 0.9], [5, 5, 5], [6, 4, 6]).threshold == pytest.approx(0.4)
+
+
+def test_a_gate_that_is_always_open_is_so_for_any_confidence() -> None:
+    just_above = float(np.nextafter(1.0, 2.0))
+    assert choose_gate([0.2, 0.6], [0, 0], [1, 1]).threshold == just_above
+    # Shares that rounding has made a little more than 1, too.
+    above = choose_gate([0.2, just_above], [0, 0], [1, 1])
+    assert above.open([just_above, 1.0, 0.0]).all()
+    assert choose_gate([0.5], [0], [1]).threshold == just_above
+
+
+def test_gains_that_only_rounding_parts_are_equal() -> None:
+    """0.1 + 0.2 - 0.3 is no gain."""
+    assert choose_gate([0.1, 0.2, 0.3], [0, 0, 0.3], [0.1, 0.2, 0]).threshold == pytest.approx(0.25)
+    sure, gain = [0.1, 0.2, 0.3, 0.4], [0.3, -0.1, -0.2, 1e-14]
+    assert choose_gate(sure, [0] * 4, gain).threshold == pytest.approx(0.15)
+    assert choose_gate([0.3, 0.6], [0, 0.3], [0.1 + 0.2, 0]).open([0.3, 0.6]).tolist() == [
+        True, False,
+    ]  # fmt: skip
+
+
+def test_right_and_wrong_answers_can_be_given_as_truth_values() -> None:
+    plain, more = np.array([False, True, True]), np.array([True, True, False])
+    gate = choose_gate([0.3, 0.5, 0.9], plain, more)
+    assert gate.open([0.3, 0.9]).tolist() == [True, False]
+
+
+def test_samples_in_a_table_are_refused() -> None:
+    table = np.full((2, 2), 0.5)
+    with pytest.raises(DataError, match=r"shapes \(2, 2\)") as caught:
+        choose_gate(table, table, table)
+    assert caught.value.where == "calibration split"
+    with pytest.raises(DataError) as threshold:
+        Gate(-1.0)
+    assert threshold.value.where == "threshold"
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), shift=st.floats(-50, 50))
+def test_confidence_is_that_of_a_softmax_by_hand(seed: int, shift: float) -> None:
+    values = np.random.default_rng(seed).normal(scale=3, size=(4, 6))
+    shares = np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+    found = confidence(torch.from_numpy(values + shift))
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, shares.max(axis=1), rtol=1e-9)
+    some = shares[:, [4, 1]]
+    np.testing.assert_allclose(
+        confidence(torch.from_numpy(values + shift), [4, 1]),
+        some.max(axis=1) / some.sum(axis=1),
+        rtol=1e-9,
+    )
+
+
+def test_neither_the_batch_nor_the_order_of_prompts_counts(llama: LanguageModel) -> None:
+    sure = confidence(llama.last_logits(PROMPTS))
+    gate, how = Gate(float(np.sort(sure)[1:3].mean())), Amplification(2, [1, 5], 4.0)
+    whole = gated_logits(llama, PROMPTS, how, gate)
+    assert whole.amplified.sum() == 2
+    order = [3, 1, 4, 0, 2]
+    for size in (1, 2, 5):
+        found = gated_logits(llama, [PROMPTS[i] for i in order], how, gate, batch_size=size)
+        np.testing.assert_array_equal(found.amplified, whole.amplified[order])
+        np.testing.assert_allclose(found.confidence, whole.confidence[order], rtol=1e-4)
+        torch.testing.assert_close(found.logits, whole.logits[order], atol=1e-4, rtol=1e-4)
+    assert found.logits.shape == (5, llama.last_logits(["a"]).shape[1])
+    assert (found.logits.dtype, found.logits.device.type) == (torch.float32, "cpu")
