@@ -70,3 +70,45 @@ def test_columns_that_are_no_whole_layers_are_refused(read_out) -> None:
         read_out(layer_width=7).fit(X, y)
     with pytest.raises(DataError, match="n_folds: 1"):
         read_out(n_folds=1).fit(X, y)
+
+
+@pytest.mark.parametrize("read_out", READ_OUTS)
+def test_without_a_width_all_columns_are_one_layer(read_out) -> None:
+    X, y = planted(40, 9)
+    fitted = read_out().fit(X, y)
+    assert (fitted.layer_, fitted.neurons_.tolist()) == (0, list(range(9)))
+    np.testing.assert_allclose(fitted.mean_, X.mean(axis=0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(fitted.per_unit_, 1 / X.std(axis=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("read_out", READ_OUTS)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_are_decisions_as_odds(read_out, classes) -> None:
+    X, y = planted(40, 9, classes=classes)
+    fitted = read_out().fit(X, y)
+    decision, p = fitted.decision_function(X), fitted.predict_proba(X)
+    if classes == 2:
+        np.testing.assert_allclose(np.log(p[:, 1]) - np.log(p[:, 0]), decision, atol=1e-9)
+    else:
+        shares = np.exp(decision)
+        np.testing.assert_allclose(p, shares / shares.sum(axis=1, keepdims=True), rtol=1e-9)
+
+
+@pytest.mark.parametrize("read_out", READ_OUTS)
+def test_layers_of_noise_beside_it_change_nothing_in_what_is_learned(read_out) -> None:
+    X, y = layered(90)
+    groups = np.arange(90)
+    fitted = read_out(layer_width=20).fit(X, y, groups)
+    alone = read_out().fit(X[:, 20:40], y, groups)
+    assert (fitted.layer_, fitted.setting_) == (1, alone.setting_)
+    np.testing.assert_allclose(
+        fitted.decision_function(X), alone.decision_function(X[:, 20:40]), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_folds_are_drawn_by_the_seed_and_the_score_is_a_share_of_samples() -> None:
+    X, y = planted(40, 6, strength=0.3)
+    fits = [NearestNeighbours(n_folds=5, random_state=seed).fit(X, y) for seed in range(4)]
+    scores = {fitted.cv_score_ for fitted in fits}
+    assert len(scores) > 1
+    assert all(score * 40 == pytest.approx(round(score * 40)) for score in scores)

@@ -98,3 +98,62 @@ def test_constant_logits_give_the_most_frequent_class() -> None:
 def test_too_few_columns_are_refused() -> None:
     with pytest.raises(DataError, match="too few columns for 3 classes"):
         LabelLogits().fit([[1.0], [2.0], [3.0]], ["a", "b", "c"])
+
+
+def test_more_columns_than_classes_are_not_read() -> None:
+    X, y = drawn(50, scale=1, biases=[0.0, 0.0])
+    wide = np.concatenate([X, 100 + X], axis=1)
+    fitted, plain = LabelLogits().fit(wide, y), LabelLogits().fit(X, y)
+    assert fitted.neurons_.tolist() == [0, 1]
+    np.testing.assert_array_equal(fitted.decision_function(wide), plain.decision_function(X))
+
+
+def test_a_single_column_is_the_log_odds_of_the_second_class() -> None:
+    odds = np.array([[-2.0], [0.0], [3.0]])
+    fitted = LabelLogits().fit(odds, ["a", "b", "b"])
+    assert fitted.decision_function(odds).tolist() == [-2.0, 0.0, 3.0]
+    np.testing.assert_allclose(fitted.predict_proba(odds)[:, 1], 1 / (1 + np.exp(-odds[:, 0])))
+
+
+@pytest.mark.parametrize("shift", [-7.0, 250.0])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_what_is_added_to_all_logits_of_a_record_changes_nothing(shift, n_classes) -> None:
+    X, y = drawn(60, scale=1, biases=[0.0, 1.0, -1.0][:n_classes])
+    fitted = CalibratedLogits().fit(X, y)
+    np.testing.assert_allclose(fitted.predict_proba(X), fitted.predict_proba(X + shift), rtol=1e-9)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_two_classes_scale_their_distance_from_the_threshold(seed) -> None:
+    X, y = drawn(40, scale=0.7, biases=[0.0, 1.0], seed=seed)
+    if len(set(y)) < 2:
+        return
+    fitted = CalibratedLogits().fit(X, y)
+    odds = X[:, 1] - X[:, 0]
+    assert fitted.biases_[0] == 0
+    threshold = -fitted.biases_[1] / fitted.scale_
+    decision = fitted.scale_ * (odds - threshold)
+    np.testing.assert_allclose(fitted.decision_function(X), decision, atol=1e-9)
+    # Platt's targets: the likelihood is flat in the scale, or the scale is at its end.
+    n = np.bincount(y)
+    aim = np.where(y == 1, (n[1] + 1) / (n[1] + 2), 1 / (n[0] + 2))
+    slope = np.mean((1 / (1 + np.exp(-decision)) - aim) * (odds - threshold))
+    assert slope == pytest.approx(0, abs=1e-4) or fitted.scale_ < 1e-5
+
+
+def test_many_classes_are_where_the_penalised_likelihood_is_flat() -> None:
+    X, y = drawn(90, scale=0.6, biases=[0.0, 1.5, -0.5], seed=3)
+    fitted, unit = CalibratedLogits().fit(X, y), X.std()
+
+    def loss(parameters: np.ndarray) -> float:
+        z = np.exp(parameters[0]) * X / unit + np.append(0.0, parameters[1:])
+        right = z[np.arange(90), y] - np.log(np.exp(z).sum(axis=1))
+        return float(-right.mean() + 1e-4 * parameters @ parameters)
+
+    found = np.append(np.log(fitted.scale_ * unit), fitted.biases_[1:])
+    for direction in np.concatenate([np.eye(3), -np.eye(3)]):
+        assert loss(found) < loss(found + 0.02 * direction)
+    np.testing.assert_allclose(
+        fitted.decision_function(X), X * fitted.scale_ + fitted.biases_, rtol=1e-12
+    )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
 from superneurons.probes.nearest import NearestNeighbours
+from superneurons.probes.splits import folds
 
 from .synthetic import planted
 
@@ -57,3 +58,58 @@ def test_of_equally_similar_samples_the_first_count_whatever_rounding_says(seed,
         votes = np.bincount(fitted.example_codes_[nearest], minlength=classes)
         shares.append((votes + 0.5) / (k + 0.5 * classes))
     np.testing.assert_allclose(fitted.predict_proba(queries), shares, rtol=1e-9)
+
+
+def test_cross_validation_written_out_once_more() -> None:
+    X, y = planted(45, 12, strength=0.6, dtype=np.float64, seed=4)
+    fitted = NearestNeighbours(layer_width=4, n_folds=3, random_state=2).fit(X, y)
+    fold = folds(X, y, None, n_folds=3, seed=2)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    right = {}
+    for layer in range(3):
+        A = Z[:, 4 * layer : 4 * layer + 4]
+        A = A / np.linalg.norm(A, axis=1, keepdims=True)
+        for k in (1, 5, 15):
+            right[layer, k] = 0
+            for i, query in enumerate(A):
+                others = np.flatnonzero(fold != fold[i])
+                nearest = others[np.argsort(-(A[others] @ query))[:k]]
+                right[layer, k] += int((y[nearest].mean() > 0.5) == y[i])
+    most = max(right.values())
+    assert (fitted.layer_, fitted.setting_) == next(key for key in right if right[key] == most)
+    assert fitted.cv_score_ == pytest.approx(most / 45)
+
+
+@pytest.mark.parametrize(("n", "most"), [(6, 1), (8, 1), (10, 5), (28, 5), (30, 15), (90, 45)])
+def test_no_more_neighbours_are_asked_than_half_the_samples(n, most) -> None:
+    assert max(NearestNeighbours()._settings(n)) == most
+    assert min(NearestNeighbours()._settings(n)) == 1
+
+
+def test_examples_are_of_unit_length_and_kept_with_their_classes() -> None:
+    X, y = planted(30, 6)
+    fitted = NearestNeighbours().fit(X, y)
+    np.testing.assert_allclose(np.linalg.norm(fitted.examples_, axis=1), 1, rtol=1e-5)
+    assert fitted.examples_.shape == (30, 6)
+    assert np.bincount(fitted.example_codes_).tolist() == np.bincount(y).tolist()
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    Z /= np.linalg.norm(Z, axis=1, keepdims=True)
+    places = [int(np.abs(Z - example).max(axis=1).argmin()) for example in fitted.examples_]
+    assert sorted(places) == list(range(30))
+    assert y[places].tolist() == fitted.example_codes_.tolist()
+
+
+def test_half_a_neighbour_is_added_to_each_class() -> None:
+    X, y = planted(20, 3, strength=50, classes=2)
+    fitted = NearestNeighbours().fit(X, y)
+    assert fitted.setting_ == 1  # of settings with as many right answers the first
+    np.testing.assert_allclose(fitted.predict_proba(X)[:, 1], np.where(y == 1, 0.75, 0.25))
+    np.testing.assert_allclose(np.abs(fitted.decision_function(X)), np.log(3))
+
+
+def test_a_sample_far_out_in_one_direction_is_like_one_nearby() -> None:
+    X, y = planted(40, 4)
+    fitted = NearestNeighbours().fit(X, y)
+    away = X - X.mean(axis=0)
+    one, other = (fitted.predict_proba(X.mean(axis=0) + f * away) for f in (0.5, 200.0))
+    np.testing.assert_allclose(one, other)

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from superneurons.errors import DataError
 from superneurons.probes.paper import PaperSuperNeurons
+from superneurons.probes.scaling import fit_scale
+from superneurons.probes.splits import hold_out
 
 from .synthetic import planted
 
@@ -132,3 +134,63 @@ def test_more_than_two_classes_are_refused() -> None:
     X, y = planted(classes=3)
     with pytest.raises(DataError, match="Only binary classification"):
         PaperSuperNeurons().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("most", "step", "steps"), [(0.03, 0.01, 3), (0.03, 0.001, 30), (0.3, 0.1, 3), (0.05, 0.02, 2)]
+)
+def test_margins_are_whole_steps_up_to_the_widest(most, step, steps) -> None:
+    margins = PaperSuperNeurons(max_margin=most, margin_step=step)._margins()
+    np.testing.assert_allclose(margins, [step * (i + 1) for i in range(steps)])
+
+
+def test_scores_are_those_of_the_whole_probing_set() -> None:
+    X, y = planted(120, 30, strength=0.8)
+    for metric in ("accuracy", "f1"):
+        fitted = PaperSuperNeurons(metric=metric, max_margin=0.2).fit(X, y)
+        says, is_so = X[:, fitted.neurons_] > 0, y[:, None] == 1
+        if metric == "accuracy":
+            expected = (says == is_so).mean(axis=0)
+        else:
+            expected = 2 * (says & is_so).sum(axis=0) / (says.sum(axis=0) + is_so.sum())
+        np.testing.assert_allclose(fitted.scores_, expected)
+        assert fitted.neurons_.dtype == np.int64
+        assert fitted.n_neurons_ == len(fitted.scores_)
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_the_scale_is_fitted_on_what_the_other_part_chose(aggregation) -> None:
+    X, y = planted(160, 25, strength=0.5, dtype=np.float64)
+    fitted = PaperSuperNeurons(aggregation=aggregation, max_margin=0.1).fit(X, y)
+    held = hold_out(X, y, None, size=0.25, seed=0)
+    on_part = ((X[~held] > 0) == (y[~held, None] == 1)).mean(axis=0)
+    best = np.argsort(-on_part, kind="stable")[: fitted.n_neurons_]
+    opinions = np.where(X > 0, 0.5, -0.5) if aggregation == "majority" else X
+    decision = opinions[held][:, best].mean(axis=1)
+    assert fitted.scale_ == pytest.approx(fit_scale(decision, y[held] == 1), rel=1e-5)
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_columns_come_in_blocks_and_that_changes_nothing(aggregation, monkeypatch) -> None:
+    X, y = planted(100, 50, strength=0.4, informative=40, dtype=np.float64)
+    whole = PaperSuperNeurons(aggregation=aggregation, max_margin=0.2).fit(X, y)
+    monkeypatch.setattr("superneurons.probes.paper._COLUMNS_AT_ONCE", 7)
+    blocks = PaperSuperNeurons(aggregation=aggregation, max_margin=0.2).fit(X, y)
+    assert blocks.neurons_.tolist() == whole.neurons_.tolist()
+    assert (blocks.margin_, blocks.selection_score_) == (whole.margin_, whole.selection_score_)
+    assert blocks.scale_ == pytest.approx(whole.scale_, rel=1e-6)
+
+
+@pytest.mark.parametrize(("size", "held"), [(0.1, 4), (0.25, 10), (0.5, 20)])
+def test_the_share_held_out_is_the_one_asked_for(size, held) -> None:
+    # The selection score counts samples of the held-out part: so many of each class.
+    X, y = planted(80, 20, strength=0.3)
+    found = PaperSuperNeurons(selection_size=size).fit(X, y).selection_score_ * 2 * held
+    assert found == pytest.approx(round(found))
+
+
+def test_a_probability_is_the_scaled_decision_s() -> None:
+    X, y = planted(100, 20)
+    fitted = PaperSuperNeurons(aggregation="mean").fit(X, y)
+    odds = np.log(fitted.predict_proba(X)[:, 1] / fitted.predict_proba(X)[:, 0])
+    np.testing.assert_allclose(odds, fitted.scale_ * fitted.decision_function(X), rtol=1e-6)

@@ -33,3 +33,31 @@ def test_unknown_parameters_are_all_named() -> None:
 def test_a_read_out_without_parameters_says_so() -> None:
     with pytest.raises(DataError, match="Known: none"):
         make_read_out("logits", C=1)
+
+
+@pytest.mark.parametrize("name", sorted(READ_OUTS))
+def test_every_read_out_is_made_with_its_defaults_and_unfitted(name) -> None:
+    made = make_read_out(name)
+    assert type(made) is READ_OUTS[name]
+    assert made.get_params() == READ_OUTS[name]().get_params()
+    assert not hasattr(made, "neurons_")
+
+
+@pytest.mark.parametrize("name", sorted(READ_OUTS))
+def test_every_parameter_can_be_given_by_its_name(name) -> None:
+    given = {parameter: object() for parameter in READ_OUTS[name]().get_params()}
+    assert make_read_out(name, **given).get_params() == given
+
+
+def test_a_name_like_no_other_gets_the_list_alone() -> None:
+    with pytest.raises(DataError) as caught:
+        make_read_out("zzz")
+    assert "Did you mean" not in str(caught.value)
+    assert caught.value.mend == f"Known: {', '.join(sorted(READ_OUTS))}."
+
+
+def test_right_parameters_are_not_named_beside_a_wrong_one() -> None:
+    with pytest.raises(DataError, match="read-out 'knn'") as caught:
+        make_read_out("knn", n_folds=3, neighbours=5)
+    assert [problem.where for problem in caught.value.problems] == ["neighbours"]
+    assert "layer_width, n_folds, random_state" in caught.value.problems[0].what

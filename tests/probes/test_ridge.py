@@ -90,3 +90,54 @@ def test_perfect_separation_and_constant_scores_stay_finite() -> None:
         A, b = gaussian_log_odds(scores, codes, 2)
         assert np.isfinite(A).all()
         assert np.isfinite(b).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(shape=SHAPES, seed=st.integers(0, 99))
+def test_no_other_coefficients_cost_less(shape, seed) -> None:
+    A, Y = regression(shape, seed)
+    coefficients, intercept = RidgePath.of(A, Y).solve(0.2)
+
+    def cost(B: np.ndarray, b: np.ndarray) -> float:
+        return float(np.sum((Y - A @ B - b) ** 2) + 0.2 * unit_of(A) * np.sum(B**2))
+
+    rng = np.random.default_rng(seed)
+    least = cost(coefficients, intercept)
+    for _ in range(5):
+        step = 0.01 * rng.normal(size=coefficients.shape)
+        assert cost(coefficients + step, intercept) > least
+        assert cost(coefficients, intercept + 0.01 * rng.normal(size=intercept.shape)) > least
+
+
+@settings(max_examples=20, deadline=None)
+@given(shape=SHAPES, seed=st.integers(0, 99), factor=st.sampled_from([0.01, 1.0, 1e3]))
+def test_what_is_added_to_features_or_targets_moves_the_intercept_alone(
+    shape, seed, factor
+) -> None:
+    A, Y = regression(shape, seed)
+    B, b = RidgePath.of(A, Y).solve(0.5)
+    moved_B, moved_b = RidgePath.of(A + factor, Y + 3).solve(0.5)
+    np.testing.assert_allclose(moved_B, B, atol=1e-7)
+    np.testing.assert_allclose(moved_b, b + 3 - factor * B.sum(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_one_sample_s_worth_of_the_overall_spread_is_added(n_classes) -> None:
+    codes = np.array([0, 0, 0, 1, 1, 2])[: 5 if n_classes == 2 else 6]
+    scores = np.array([[-1.0, 0.5], [-2.0, 0.0], [0.0, 1.0], [2.0, 1.0], [1.0, -1.0], [0.0, 3.0]])
+    scores = scores[: len(codes)]
+    means = np.stack([scores[codes == c].mean(axis=0) for c in range(n_classes)])
+    inside = scores - means[codes]
+    overall = scores - scores.mean(axis=0)
+    covariance = inside.T @ inside + overall.T @ overall / len(codes)
+    covariance = covariance / (len(codes) + 1) + 1e-6 * np.eye(2)
+    A, b = gaussian_log_odds(scores, codes, n_classes)
+    log_p = [
+        scores @ np.linalg.solve(covariance, mean)
+        - mean @ np.linalg.solve(covariance, mean) / 2
+        + np.log(np.mean(codes == c))
+        for c, mean in enumerate(means)
+    ]
+    expected = (log_p[1] - log_p[0])[:, None] if n_classes == 2 else np.stack(log_p, axis=1)
+    assert (A.shape, b.shape) == (((2, 1), (1,)) if n_classes == 2 else ((2, 3), (3,)))
+    np.testing.assert_allclose(scores @ A + b, expected, rtol=1e-9)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superneurons.errors import DataError
-from superneurons.probes.splits import canonical_order, folds, hold_out
+from superneurons.probes.splits import canonical_order, folds, hold_out, sample_keys
 
 from .synthetic import planted
 
@@ -148,3 +148,61 @@ def test_the_canonical_order_puts_any_order_straight() -> None:
     one = X[canonical_order(X, y, seed=0)]
     other = X[shuffle][canonical_order(X[shuffle], y[shuffle], seed=0)]
     np.testing.assert_array_equal(one, other)
+
+
+def test_keys_hang_on_values_class_and_seed_alone() -> None:
+    X, y = planted(30, 5)
+    keys = sample_keys(X, y, 0)
+    assert (keys.dtype, keys.shape) == (np.uint64, (30,))
+    assert len(set(keys.tolist())) == 30
+    np.testing.assert_array_equal(keys[[7, 2]], sample_keys(X[[7, 2]], y[[7, 2]], 0))
+    assert not set(keys.tolist()) & set(sample_keys(X, 1 - y, 0).tolist())
+    assert not set(keys.tolist()) & set(sample_keys(X, y, 1).tolist())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_number_is_the_same_in_any_precision(dtype) -> None:
+    X, y = (np.arange(12.0) / 8).reshape(4, 3), np.array([0, 1, 0, 1])
+    np.testing.assert_array_equal(sample_keys(X, y, 5), sample_keys(X.astype(dtype), y, 5))
+
+
+def test_of_very_many_columns_some_tell_samples_apart() -> None:
+    X, y = planted(6, 9000)
+    changed = X.copy()
+    changed[:, 1::2] += 1  # every second column is looked at
+    np.testing.assert_array_equal(sample_keys(X, y, 0), sample_keys(changed, y, 0))
+    changed[:, 8] += 1
+    assert not set(sample_keys(X, y, 0).tolist()) & set(sample_keys(changed, y, 0).tolist())
+
+
+def test_another_seed_is_another_order_and_deal() -> None:
+    X, y = planted(40, 3)
+    one, other = (canonical_order(X, y, seed=seed).tolist() for seed in (0, 1))
+    assert sorted(one) == sorted(other) == list(range(40))
+    assert one != other
+    dealt = [folds(X, y, None, n_folds=4, seed=seed) for seed in (0, 1)]
+    assert 2 < (dealt[0] == dealt[1]).sum() < 25
+
+
+@pytest.mark.parametrize(("n", "size", "held"), [(8, 0.01, 1), (8, 0.99, 3), (8, 0.5, 2)])
+def test_each_side_has_at_least_one_of_each_class(n, size, held) -> None:
+    X, _ = planted(n, 3)
+    codes = np.arange(n) % 2
+    assert np.bincount(codes[hold_out(X, codes, None, size=size, seed=0)]).tolist() == [held] * 2
+
+
+def test_names_of_groups_are_read_as_text() -> None:
+    X, y = planted(24, 3)
+    numbers = np.arange(24) // 2
+    for groups in (numbers.tolist(), numbers.astype(str), numbers.astype(object)):
+        np.testing.assert_array_equal(
+            hold_out(X, y, groups, size=0.25, seed=0), hold_out(X, y, numbers, size=0.25, seed=0)
+        )
+
+
+def test_a_class_in_one_group_is_named_by_its_label() -> None:
+    X, _ = planted(6, 3)
+    codes, groups = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 2, 2, 3, 3])
+    with pytest.raises(DataError) as caught:
+        folds(X, codes, groups, n_folds=3, seed=0, classes=np.array(["a", "b", "c"]))
+    assert [problem.where for problem in caught.value.problems] == ["class 'b'", "class 'c'"]

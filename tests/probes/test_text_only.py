@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 
 from superneurons.errors import DataError
 from superneurons.probes.text_only import TextOnly
@@ -51,3 +52,37 @@ def test_bad_input_is_refused(questions, y, message) -> None:
 def test_it_must_be_fitted_first() -> None:
     with pytest.raises(NotFittedError):
         TextOnly().predict(["Is it?"])
+
+
+def test_it_is_logistic_regression_on_counts_of_words() -> None:
+    questions = ["Is it a dog, a dog?", "Is it a cat?", "a DOG!", "no", "it is", "Cat ?"]
+    y = [1, 0, 1, 0, 1, 0]
+    split = [["is", "it", "a", "dog", ",", "a", "dog", "?"], ["is", "it", "a", "cat", "?"],
+             ["a", "dog", "!"], ["no"], ["it", "is"], ["cat", "?"]]  # fmt: skip
+    words = sorted({word for of_question in split for word in of_question})
+    counts = np.array([[of.count(word) for word in words] + [1] for of in split])
+    for C in (0.1, 1.0, 30.0):
+        expected = LogisticRegression(C=C, max_iter=1000).fit(counts, y).predict_proba(counts)
+        found = TextOnly(C=C).fit(questions, y).predict_proba(questions)
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_probabilities_are_in_the_order_of_the_sorted_labels() -> None:
+    questions = ["red", "green", "blue"] * 10
+    fitted = TextOnly(C=100).fit(questions, ["z", "m", "a"] * 10)
+    assert fitted.classes_.tolist() == ["a", "m", "z"]
+    assert fitted.predict_proba(["red", "green", "blue"]).argmax(axis=1).tolist() == [2, 1, 0]
+    assert fitted.predict(["blue!"]).tolist() == ["a"]
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_bad_questions_are_refused_after_the_fit_too(method) -> None:
+    fitted = TextOnly().fit(["one", "two"], ["a", "b"])
+    with pytest.raises(DataError) as caught:
+        getattr(fitted, method)(["one", None, 3.5, "two"])
+    assert [(p.where, p.what) for p in caught.value.problems] == [
+        ("question 1", "NoneType, not text"),
+        ("question 2", "float, not text"),
+    ]
+    with pytest.raises(DataError, match="single string"):
+        getattr(fitted, method)("one")
