@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -105,3 +106,95 @@ def test_a_classifier_is_known_by_what_it_learnt(tmp_path: Path) -> None:
     assert digest_of(tmp_path) == before
     (tmp_path / "read_out.safetensors").write_bytes(b"weights")
     assert digest_of(tmp_path) != before
+
+
+def test_the_manifest_is_whole_and_says_which_rows(tmp_path: Path) -> None:
+    Outputs.adopt(tmp_path / "a" / "b", BLOCKS, SETTINGS)
+    (path,) = (tmp_path / "a" / "b").iterdir()
+    text = path.read_text()
+    assert text.endswith("}\n")
+    found = json.loads(text)
+    assert found["version"] == 1
+    assert found["blocks"] == [
+        {
+            "output": f"block-0000{n}.parquet", "input": "/data/x.jsonl", "start": 10 * n,
+            "stop": 10 * n + 10, "digest": f"d{n}",
+        }
+        for n in range(3)
+    ]  # fmt: skip
+
+
+def test_the_same_data_and_settings_go_on_without_a_change(tmp_path: Path) -> None:
+    settings = SETTINGS | {"sizes": (1, 2), "question": None}
+    first = Outputs.adopt(tmp_path, BLOCKS, settings)
+    before = (tmp_path / "manifest.json").stat()
+    again = Outputs.adopt(tmp_path, tuple(BLOCKS), settings)
+    assert again == first
+    assert again.blocks == tuple(BLOCKS)
+    after = (tmp_path / "manifest.json").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_all_that_differs_is_said_at_once_with_what_it_was(tmp_path: Path) -> None:
+    Outputs.adopt(tmp_path, BLOCKS, SETTINGS | {"question": "Old?"})
+    changed = [BLOCKS[0], replace(BLOCKS[1], stop=19), replace(BLOCKS[2], digest="e"), BLOCKS[0]]
+    with pytest.raises(MismatchError) as caught:
+        Outputs.adopt(tmp_path, changed, {"classifier": "xyz", "batch_size": 8, "seed": 1})
+    problems = [(problem.where, problem.what) for problem in caught.value.problems]
+    assert problems == [
+        ("settings.classifier", "is 'abc', now 'xyz'"),
+        ("settings.question", "is 'Old?', now None"),
+        ("settings.seed", "is None, now 1"),
+        ("blocks", "were 3, now 4"),
+        ("blocks: block-00001.parquet", "'/data/x.jsonl' has changed"),
+        ("blocks: block-00002.parquet", "'/data/x.jsonl' has changed"),
+    ]
+
+
+def test_answers_that_are_there_are_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "b.parquet"
+    write_answers(path, ["a", "b"], [YES, YES])
+    write_answers(path, ["c"], [replace(YES, label="no")])
+    assert [(r["id"], r["label"]) for r in pq.read_table(path).to_pylist()] == [("c", "no")]
+    assert [p.name for p in tmp_path.iterdir()] == ["b.parquet"]
+
+
+def test_each_answer_needs_its_id(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        write_answers(tmp_path / "b.parquet", ["a", "b"], [YES])
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_nothing_can_be_written_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"):
+        write_answers(tmp_path / "file" / "b.parquet", ["a"], [YES])
+
+
+def test_columns_have_the_types_that_are_promised(tmp_path: Path) -> None:
+    write_answers(tmp_path / "b.parquet", [], [])
+    found = {field.name: str(field.type) for field in pq.read_schema(tmp_path / "b.parquet")}
+    assert found.pop("probabilities").startswith("map<string, double")
+    assert found == {
+        "id": "string", "label": "string", "confidence": "double", "exit_layer": "int32",
+        "latency_ms": "double", "error": "string",
+    }  # fmt: skip
+
+
+def test_a_cascade_is_known_by_all_its_files_and_their_places(tmp_path: Path) -> None:
+    def saved(name: str, files: dict[str, str]) -> str:
+        for place, content in files.items():
+            (tmp_path / name / place).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / place).write_text(content)
+        return digest_of(tmp_path / name)
+
+    files = {"config.json": "{}", "exit-1/config.json": "a", "exit-1/x.safetensors": "w"}
+    whole = saved("one", files)
+    assert len(whole) == 64
+    assert saved("elsewhere", dict(reversed(files.items()))) == whole
+    assert saved("run", files | {"exit-1/run.json": "how", "exit-1/notes.txt": "n"}) == whole
+    moved = {"config.json": "{}", "exit-2/config.json": "a", "exit-2/x.safetensors": "w"}
+    swapped = {"config.json": "a", "exit-1/config.json": "{}", "exit-1/x.safetensors": "w"}
+    others = [saved("moved", moved), saved("swapped", swapped)]
+    others += [saved(f"less {n}", {k: v for k, v in files.items() if k != n}) for n in files]
+    assert len({whole, *others}) == 6
