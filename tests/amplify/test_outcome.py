@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,3 +106,77 @@ def test_where_amplification_only_hurts_the_gate_stays_shut() -> None:
     found = gated(replace(swept, found=lower))
     assert found.threshold == 0
     assert found.log_odds_gain == (0.0, (0.0, 0.0))
+
+
+def test_a_threshold_above_one_is_told_as_one() -> None:
+    found = held_out(made_up())
+    assert replace(found, gate=Gate(0.4)).threshold == 0.4
+    always = replace(found, gate=Gate(1.5))
+    assert (always.threshold, always.opened.all()) == (1.0, True)
+    assert replace(found, gate=Gate(0.0)).opened.sum() == 0
+    assert found.opened.dtype == bool
+    assert found.opened.shape == found.base.log_odds.shape
+
+
+def test_ranks_and_accuracies_are_told_before_and_after() -> None:
+    found = held_out(made_up())
+    ranks = np.array([3, 1, 1, 7, 9, 1], dtype=np.int32)
+    one = replace(found.base, rank=ranks)
+    told = replace(found, base=one, amplified=replace(one, rank=np.ones(6, np.int32)))
+    assert told.accuracies == (0.5, 1.0)
+    assert told.ranks == (2.0, 1.0)
+    assert replace(told, base=told.amplified, amplified=told.base).accuracies == (1.0, 0.5)
+
+
+def test_an_outcome_says_whose_it_is() -> None:
+    swept = made_up("sums")
+    for found in (held_out(swept, "loud"), best_of_reported(swept, "loud"), gated(swept, "loud")):
+        assert (found.task, found.kind) == ("sums", "loud")
+        assert len(found.base.log_odds) == len(swept.reporting)
+    assert held_out(swept).gate is None
+    assert best_of_reported(swept).gate is None
+    assert gated(swept).choice == choose(swept)
+
+
+def test_a_choice_names_the_grid_at_its_place() -> None:
+    """Whatever setting is best is the one that is found."""
+    swept = made_up()
+    for place in np.ndindex(3, 2, 2):
+        odds = swept.found.log_odds.copy()
+        odds[place[0], 2, place[1], place[2]] += 9
+        choice = choose(replace(swept, found=replace(swept.found, log_odds=odds)), "loud")
+        assert choice.index == place
+        assert choice.layer == swept.grid.layers[place[0]]
+        assert choice.count == swept.grid.counts[place[1]]
+        assert choice.multiplier == swept.grid.multipliers[place[2]]
+
+
+def test_the_publications_choice_is_by_mean_probability_not_log_odds() -> None:
+    """One prompt that wins much probability outweighs many that win log-odds near nought."""
+    swept = made_up(base=-9.0, spread=0.1)
+    odds = np.repeat(swept.base.log_odds[None], 12, axis=0).reshape(3, 2, 2, -1).copy()
+    odds[0, 0, 0] += 2
+    odds[2, 1, 0, swept.reporting[0]] += 12
+    whole = swept.found.log_odds.copy()
+    whole[:, 0] = odds
+    changed = replace(swept, found=replace(swept.found, log_odds=whole))
+    assert best_of_reported(changed).choice.index == (2, 1, 0)
+    assert choose(changed).index == (0, 0, 0)
+
+
+def test_the_order_of_prompts_within_a_half_changes_nothing() -> None:
+    swept = made_up()
+    order = np.random.default_rng(3).permutation(len(swept.choosing))
+    mixed = replace(swept, choosing=swept.choosing[order])
+    np.testing.assert_allclose(
+        gains(mixed, "found", mixed.choosing), gains(swept, "found", swept.choosing)
+    )
+    assert choose(mixed) == choose(swept)
+    assert gated(mixed).gate == gated(swept).gate
+
+
+@pytest.mark.parametrize("ask", [choose, held_out, best_of_reported, gated])
+def test_unknown_neurons_are_refused_with_those_there_are(ask: Any) -> None:
+    with pytest.raises(DataError, match="found, shuffled, loud, random 1, random 2") as caught:
+        ask(made_up("sums"), "quiet")
+    assert caught.value.where == "task 'sums'"
