@@ -89,3 +89,41 @@ def test_a_model_that_was_cut_off_has_nothing_to_compare_with(
 ) -> None:
     with pytest.raises(ModelError, match="gives no logits"):
         measure_costs({None: llava.truncated(1)}, {ROUTE: 1}, records[:1])
+
+
+def test_a_route_says_its_site_and_its_size() -> None:
+    assert str(ROUTE) == "residual, own resolution"
+    assert str(Route(96, Site("mlp", "image_mean"))) == "mlp@image_mean, 96 pixels"
+
+
+def test_beyond_what_was_measured_the_nearest_depth_tells() -> None:
+    costs = costs_of({2: 10.0, 6: 30.0})
+    assert [costs.ms(ROUTE, depth) for depth in (1, 2, 4, 6, 9)] == [10, 10, 20, 30, 30]
+
+
+def test_medians_that_fall_are_averaged() -> None:
+    costs = costs_of({1: 10.0, 2: 30.0, 3: 20.0, 4: 40.0})
+    assert [costs.ms(ROUTE, depth) for depth in (1, 2, 3, 4)] == [10, 25, 25, 40]
+    assert costs.ratio(ROUTE, 3) == 4
+
+
+def test_as_json_every_exit_has_its_route_and_its_quartiles() -> None:
+    exits = {
+        ROUTE: {1: Timing(2.0, 1.0, 3.0, 5), 4: Timing(6.0, 5.0, 7.0, 5)},
+        Route(32, Site("vision")): {2: Timing(1.5, 1.0, 2.0, 5)},
+    }
+    found = Costs(Timing(9.0, 8.0, 10.0, 5), exits, 8, {"lean": "no CUDA"}).as_dict()
+    assert json.loads(json.dumps(found)) == {
+        "batch": 8,
+        "neurons_read": 100,
+        "whole_model": {"median": 9.0, "low": 8.0, "high": 10.0, "repeats": 5},
+        "exits": [
+            {"route": "residual, own resolution", "depth": 1,
+             "median": 2.0, "low": 1.0, "high": 3.0, "repeats": 5},
+            {"route": "residual, own resolution", "depth": 4,
+             "median": 6.0, "low": 5.0, "high": 7.0, "repeats": 5},
+            {"route": "vision, 32 pixels", "depth": 2,
+             "median": 1.5, "low": 1.0, "high": 2.0, "repeats": 5},
+        ],
+        "ways": {"lean": "no CUDA"},
+    }  # fmt: skip
