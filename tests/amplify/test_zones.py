@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student
 
 from superneurons.amplify.zones import (
     ZONES,
@@ -120,3 +121,100 @@ def test_what_cannot_be_simulated_is_refused(base, spread, configurations) -> No
         )
     with pytest.raises(DataError, match="'colour'"):
         null_correlations(BASE, 0.1, noise="colour", gain="relative")  # type: ignore[arg-type]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(4, 20))
+def test_rank_correlations_are_those_of_the_formulas(seed: int, n: int) -> None:
+    """Without ties rho is 1 - 6 sum d^2 / (n^3 - n); its z varies by (1 + rho^2 / 2) / (n - 3)."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.permutation(n), rng.permutation(n)
+    rho = 1 - 6 * ((x - y) ** 2).sum() / (n**3 - n)
+    assume(abs(rho) < 1)
+    found = spearman(x, y)
+    assert found.rho == pytest.approx(rho)
+    assert found.n == n
+    z = 0.5 * np.log((1 + rho) / (1 - rho))
+    half = 1.959964 * ((1 + rho * rho / 2) / (n - 3)) ** 0.5
+    assert found.interval == pytest.approx((np.tanh(z - half), np.tanh(z + half)), abs=1e-6)
+    t = rho * ((n - 2) / (1 - rho**2)) ** 0.5
+    assert found.p == pytest.approx(2 * student.sf(abs(t), n - 2), abs=1e-9)
+    assert spearman(y, x).interval == pytest.approx(found.interval)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_perfect_agreement_has_ends_that_are_finite(sign: int) -> None:
+    found = spearman([1, 2, 3, 4, 5], sign * np.arange(5))
+    assert found.rho == pytest.approx(sign)
+    low, high = found.interval
+    assert np.isfinite([low, high]).all()
+    assert 0.99 < sign * low <= 1
+    assert 0.99 < sign * high <= 1
+
+
+def test_four_pairs_are_enough_and_a_column_or_a_constant_is_not() -> None:
+    assert spearman([1, 2, 3, 4], [1, 3, 2, 4]).rho == pytest.approx(0.8)
+    for x, y in (
+        (np.arange(4), np.ones(4)),
+        (np.arange(4)[:, None], np.arange(4)[:, None]),
+        ([1, 2, 3], [1, 2, 3]),
+    ):
+        with pytest.raises(DataError, match="cannot be correlated") as caught:
+            spearman(x, y)
+        assert caught.value.where == "correlation"
+    # Small values that differ do differ.
+    assert spearman([0, 1e-9, 2e-9, 3e-9], [0.5, 0.6, 0.7, 0.9]).rho == pytest.approx(1)
+
+
+def test_a_bootstrap_draws_whole_units_with_replacement() -> None:
+    mean, (low, high) = mean_interval([0.0, 1.0], n_draws=4000)
+    # Means are 0, 0.5 and 1 with odds of 1 : 2 : 1.
+    assert (mean, low, high) == (0.5, 0.0, 1.0)
+    values = np.random.default_rng(2).normal(size=400)
+    _, (low, high) = mean_interval(values)
+    # As wide as the normal approximation says.
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+    assert mean_interval([3.0]) == (3.0, (3.0, 3.0))
+
+
+def test_one_configuration_without_choice_is_noise_of_the_spread_given() -> None:
+    """The same draws, correlated by a loop."""
+    base, spread = np.array([0.05, 0.1, 0.2, 0.3, 0.6]), 0.04
+    for noise in ("probability", "log-odds"):
+        for gain in ("relative", "log-odds"):
+            for configurations in (1, 3):
+                rng, wanted = np.random.default_rng(7), []
+                for _ in range(5):
+                    shift = rng.normal(scale=spread, size=(configurations, 5)).max(axis=0)
+                    odds = np.log(base / (1 - base))
+                    if noise == "probability":
+                        after = np.clip(base + shift, 1e-6, 1 - 1e-6)
+                    else:
+                        after = 1 / (1 + np.exp(-(odds + shift)))
+                    gained = (
+                        after / base if gain == "relative" else np.log(after / (1 - after)) - odds
+                    )
+                    ranks = [np.argsort(np.argsort(v)) for v in (base, gained)]
+                    wanted.append(np.corrcoef(*ranks)[0, 1])
+                found = null_correlations(
+                    base, spread, noise=noise, gain=gain,  # type: ignore[arg-type]
+                    configurations=configurations, n_draws=5, seed=7,
+                )  # fmt: skip
+                np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
+def test_four_tasks_are_enough_to_simulate_and_their_probabilities_have_to_differ() -> None:
+    found = null_correlations(BASE[:4], 0.1, noise="log-odds", gain="relative", n_draws=3)
+    assert found.shape == (3,)
+    for base in (np.full(5, 0.2), [0.1, 0.2, 0.3, 1.0], BASE[:, None], [0.1, 0.2, np.nan, 0.3]):
+        with pytest.raises(DataError, match="Nothing can be simulated"):
+            null_correlations(base, 0.1, noise="log-odds", gain="relative")
+    with pytest.raises(DataError, match="spread nan"):
+        null_correlations(BASE, np.nan, noise="log-odds", gain="relative")
+
+
+def test_whole_numbers_and_lists_have_zones_and_gains() -> None:
+    assert zones([[0, 1], [0.08, 0.1]]).tolist() == [[0, 2], [1, 1]]
+    assert zones(0.5) == 2
+    assert relative_gain([2, 4], [3, 2]).tolist() == [50.0, -50.0]
+    assert relative_gain(np.float32(0.5), 1) == 100
