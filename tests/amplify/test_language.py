@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -99,8 +105,6 @@ def test_a_vlms_language_model_shares_its_weights(llava: VLM) -> None:
 
 
 def test_a_vlm_without_mlp_neurons_is_refused(llava: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     with pytest.raises(ModelError, match="mlp"):
         language_model(replace(llava, family=replace(llava.family, lacks=("mlp",))))
 
@@ -133,3 +137,169 @@ def test_unknown_parts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(language, "_LAYERS", ("blocks",))
     with pytest.raises(ModelError, match="layers, norm"):
         open_language_model(path, device="cpu")
+
+
+def test_its_parts_have_the_names_that_its_family_gives_them(
+    opened: dict[str, LanguageModel],
+) -> None:
+    named = {
+        name: (model.trunk, model.layers_path, model.norm_path, model.mlp_output)
+        for name, model in opened.items()
+    }
+    assert named["llama"] == ("model", "model.layers", "model.norm", "mlp.down_proj")
+    assert named["gpt2"] == ("transformer", "transformer.h", "transformer.ln_f", "mlp.c_proj")
+    for model in opened.values():
+        for layer in (1, LAYERS):
+            assert model.mlp(layer) is model.layers[layer - 1].get_submodule(model.mlp_output)
+        assert repr(model) == (
+            f"LanguageModel({model.name!r}, {LAYERS} layers of {WIDTH} MLP neurons)"
+        )
+
+
+def test_it_is_opened_to_be_asked_and_not_trained(opened: dict[str, LanguageModel]) -> None:
+    for model in opened.values():
+        assert not model.model.training
+        assert not any(parameter.requires_grad for parameter in model.model.parameters())
+
+
+@pytest.mark.parametrize("save", [save_llama, save_llava])
+def test_the_dtype_asked_for_is_the_one_given(tmp_path: Path, save: Any) -> None:
+    model = open_language_model(str(save(tmp_path / "m")), device="cpu", dtype="bfloat16")
+    assert model.dtype == torch.bfloat16
+    assert model.last_logits(PROMPTS[:1]).dtype == torch.float32
+
+
+texts = st.text("abc de", min_size=1, max_size=6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(prompts=st.lists(texts, min_size=1, max_size=5), size=st.integers(1, 4), data=st.data())
+def test_each_prompt_has_its_answer_whatever_stands_beside_it(
+    prompts: list[str], size: int, data: st.DataObject
+) -> None:
+    model = kept["llama"]
+    order = data.draw(st.permutations(range(len(prompts))))
+    found = model.last_logits(prompts)
+    mixed = model.last_logits([prompts[row] for row in order], batch_size=size)
+    torch.testing.assert_close(mixed, found[order], atol=1e-4, rtol=1e-4)
+
+
+kept: dict[str, LanguageModel] = {}
+
+
+@pytest.fixture(autouse=True)
+def keep(opened: dict[str, LanguageModel]) -> None:
+    """For the test above: examples of one test share a fixture anyway."""
+    kept.update(opened)
+
+
+def test_a_batch_runs_no_more_padding_than_it_needs(llama: LanguageModel) -> None:
+    widths: list[tuple[int, ...]] = []
+    trunk = llama.model.get_submodule(llama.trunk)
+    handle = trunk.register_forward_pre_hook(
+        lambda _m, _a, given: widths.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    llama.last_logits(["abcdefgh", "ab", "abc", "a", "b"], batch_size=2)
+    handle.remove()
+    assert widths == [(2, 8), (2, 3), (1, 1)]
+
+
+def test_tokens_stand_at_their_own_positions(llama: LanguageModel) -> None:
+    """A row is given the positions that it has alone, and no cache unless it is asked for."""
+    seen: list[dict[str, Any]] = []
+    handle = llama.model.register_forward_pre_hook(
+        lambda _m, _a, given: seen.append(given), with_kwargs=True
+    )
+    ids, mask = llama.encode(["abcd", "ab"])
+    llama.run(ids, mask)
+    llama.run(ids, mask, use_cache=True)
+    handle.remove()
+    assert seen[0]["position_ids"].tolist() == [[0, 1, 2, 3], [0, 0, 0, 1]]
+    assert [given["use_cache"] for given in seen] == [False, True]
+    assert seen[0]["logits_to_keep"] == 1
+
+
+def test_padding_is_of_the_tokenizers_own_token_or_its_last(llama: LanguageModel) -> None:
+    class Ending:
+        pad_token_id, eos_token_id = None, 7
+
+        def __call__(self, text: str, **options: object) -> object:
+            return llama.tokenizer(text, **options)
+
+    ids, mask = replace(llama, tokenizer=Ending()).encode(["abc", "a"])
+    assert ids[1, :2].tolist() == [7, 7]
+    assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert (ids.dtype, mask.dtype) == (torch.int64, torch.int64)
+    assert llama.encode(["abc", "a"])[0][1, 0] == llama.tokenizer.pad_token_id != 7
+
+
+def test_a_word_is_complained_of_once(llama: LanguageModel) -> None:
+    with pytest.raises(DataError) as caught:
+        llama.single_tokens(["to", "to", "", "a"])
+    assert [str(problem) for problem in caught.value.problems] == [
+        "'to': is 2 tokens: 't', 'o'", "'': is 0 tokens: none",
+    ]  # fmt: skip
+
+
+def test_a_layer_that_is_not_there_is_refused_with_those_that_are(llama: LanguageModel) -> None:
+    with pytest.raises(DataError) as caught:
+        llama.mlp(9)
+    assert caught.value.where == "layer 9"
+    assert f"from 1 to {LAYERS}" in str(caught.value)
+    with pytest.raises(ModelError):
+        replace(llama, mlp_output="mlp.experts").mlp(1)
+
+
+def by_hand(model: LanguageModel) -> str:
+    """The fingerprint as its documentation has it: dtype, names, shapes, 64 values of each."""
+    digest = hashlib.sha256(str(model.dtype).encode())
+    parts = {
+        "embeddings": cast(Any, model.model).get_input_embeddings(),
+        "layers": model.layers,
+        "norm": model.norm,
+    }
+    for name, module in parts.items():
+        for inner, tensor in sorted(module.named_parameters()):
+            flat = tensor.float().numpy().ravel()
+            places = np.linspace(0, len(flat) - 1, min(64, len(flat))).astype(np.int64)
+            digest.update(f"{name}.{inner} {tuple(tensor.shape)}".encode())
+            digest.update(flat[places].astype(np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def test_the_fingerprint_is_a_hash_of_the_decoder(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert model.fingerprint == by_hand(model)
+    # Taken once: what is kept of an open model is not computed again.
+    monkeypatch.setattr(language, "_fingerprint", None)
+    assert len(model.fingerprint) == 64
+
+
+@pytest.mark.parametrize("name", ["embeddings", "first layer", "last layer", "norm"])
+def test_any_part_of_the_decoder_changes_the_fingerprint(tmp_path: Path, name: str) -> None:
+    model = open_language_model(str(save_llama(tmp_path / "m")), device="cpu")
+    before = language._fingerprint(model)
+    part = {
+        "embeddings": cast(Any, model.model).get_input_embeddings().weight,
+        "first layer": model.mlp(1).weight,
+        "last layer": model.mlp(LAYERS).weight,
+        "norm": model.norm.weight,
+    }[name]
+    for place in (0, -1):  # the first and the last value are among those that are read
+        cast(torch.Tensor, part).view(-1)[place] += 1
+        after = language._fingerprint(model)
+        assert after != before
+        before = after
+
+
+def test_a_checkpoint_of_other_shapes_is_refused_by_name(tmp_path: Path) -> None:
+    path = save_llama(tmp_path / "llama")
+    file = path / "model.safetensors"
+    tensors = load_file(file)
+    name = "model.layers.1.mlp.down_proj.weight"
+    tensors[name] = tensors[name][:, :-8].contiguous()
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(ModelError) as caught:
+        open_language_model(str(path), device="cpu")
+    assert "layers.1.mlp.down_proj" in str(caught.value)
