@@ -60,7 +60,7 @@ def config(**changed: Any) -> dict[str, Any]:
 def rows(text: str) -> dict[str, str]:
     """The table of a card."""
     found = [line.strip("| ").split(" | ") for line in text.splitlines() if " | " in line]
-    return {name: said for name, said in (row for row in found if len(row) == 2)}
+    return {row[0]: row[1] for row in found if len(row) == 2}
 
 
 def front_matter(text: str) -> dict[str, Any]:

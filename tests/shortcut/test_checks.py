@@ -110,3 +110,26 @@ def test_questions_on_one_record_are_named_once() -> None:
     with pytest.raises(DataError) as caught:
         check_values(X, [1, 1, 1], same)
     assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_near_infinity_are_named_like_those_that_are_none(dtype: type) -> None:
+    X = np.zeros((3, 4), dtype)
+    X[0, 1], X[2, [1, 3]] = -2e30, 3e30
+    with pytest.raises(DataError) as caught:
+        check_values(X, [1, 1, 2, 2], records(3))
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [
+        ("record 0", "more than 1e+30 in layer 1 (1 neurons)"),
+        ("record 2", "more than 1e+30 in layer 1 (1 neurons), layer 2 (1 neurons)"),
+    ]
+    check_values(X / 4, [1, 1, 2, 2], records(3))
+
+
+def test_the_worst_kind_names_a_record_and_all_its_layers_are_said() -> None:
+    X = np.array([[np.inf, 2e30, 0.0], [2e30, 0.0, np.nan]])
+    with pytest.raises(DataError) as caught:
+        check_values(X, [1, 2, 3], records(2))
+    assert [problem.what for problem in caught.value.problems] == [
+        "infinity in layer 1 (1 neurons), layer 2 (1 neurons)",
+        "NaN in layer 1 (1 neurons), layer 3 (1 neurons)",
+    ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLOATS",
+    "LARGEST",
     "Activations",
     "as_tensor",
     "check_binary",
@@ -33,11 +34,12 @@ Activations: TypeAlias = "NDArray[Any] | torch.Tensor"
 """Activations of shape (N, P): NumPy (memory-mapped too) or a tensor on any device."""
 
 FLOATS = (np.float64, np.float32, np.float16)
+LARGEST = 1e30
+"""No model's activations come near; beyond it, squares of standard scores leave float32."""
+
 _COLUMNS_AT_ONCE = 4096
 _MOST_COLUMNS_NAMED = 5
 _PRODUCTS_AT_ONCE = 2**20
-# No model's activations come near; beyond it, squares of standard scores leave float32.
-_LARGEST = 1e30
 _MEND_TRAINING = (
     "Give X of shape (N, P), floating, and in y one label for each of its N samples: text or whole "
     "numbers, none missing."
@@ -75,14 +77,14 @@ def check_finite(X: Activations) -> None:
     for start in range(0, tensor.shape[1], _COLUMNS_AT_ONCE):
         block = tensor[:, start : start + _COLUMNS_AT_ONCE]
         # One pass, and NaN goes through it: half the cost of isfinite().all().
-        if block.numel() and not all(abs(float(end)) <= _LARGEST for end in torch.aminmax(block)):
+        if block.numel() and not all(abs(float(end)) <= LARGEST for end in torch.aminmax(block)):
             raise _not_finite(tensor)
 
 
 def _not_finite(tensor: torch.Tensor) -> DataError:
     problems = []
     for sample, row in enumerate(tensor):
-        usable = row.isfinite() & (row.double().abs() <= _LARGEST)
+        usable = row.isfinite() & (row.double().abs() <= LARGEST)
         columns = torch.nonzero(~usable).flatten().tolist()
         if columns:
             kinds = _kind(row[columns])
@@ -91,7 +93,7 @@ def _not_finite(tensor: torch.Tensor) -> DataError:
             what = f"{kinds} in {len(columns)} of {len(row)} columns: {named}{more}"
             problems.append(Problem(f"sample {sample}", what))
     return DataError(
-        f"Activations must be finite: Input X contains NaN, infinity or more than {_LARGEST:g}.",
+        f"Activations must be finite: Input X contains NaN, infinity or more than {LARGEST:g}.",
         problems=problems,
         mend="Capture them again in bfloat16 or float32 (float16 overflows above 65,504), "
         "or leave these samples out.",
@@ -101,7 +103,7 @@ def _not_finite(tensor: torch.Tensor) -> DataError:
 def _kind(values: torch.Tensor) -> str:
     if bool(values.isnan().any()):
         return "NaN"
-    return "inf" if bool(values.isinf().any()) else f"more than {_LARGEST:g}"
+    return "inf" if bool(values.isinf().any()) else f"more than {LARGEST:g}"
 
 
 def check_training(

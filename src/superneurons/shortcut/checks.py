@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import get_tags
 
 from superneurons.errors import DataError, MismatchError, Problem
-from superneurons.probes.arrays import check_finite
+from superneurons.probes.arrays import LARGEST, check_finite
 from superneurons.probes.base import ReadOut
 from superneurons.probes.logits import LabelLogits
 from superneurons.probes.registry import make_read_out
@@ -120,7 +120,7 @@ def check_shape(activations: NDArray[Any], *, n: int, layers: int, width: int) -
 def check_values(
     X: NDArray[Any], layers: NDArray[np.int64] | Sequence[int], records: Sequence[Record]
 ) -> None:
-    """Refuse activations that are no finite numbers, by record and layer.
+    """Refuse activations that are no finite numbers or come near infinity, by record and layer.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def check_values(
         problems = [
             Problem(record.id or f"record {index}", _what(row, np.asarray(layers)))
             for index, (record, row) in enumerate(zip(records, X, strict=True))
-            if not np.isfinite(row).all()
+            if not _usable(row).all()
         ]
         raise DataError(
             "Some activations are no finite numbers.",
@@ -153,6 +153,12 @@ def check_values(
 
 
 def _what(row: NDArray[Any], layers: NDArray[np.int64]) -> str:
-    kind = "NaN" if np.isnan(row).any() else "infinity"
-    places = Counter(layers[~np.isfinite(row)].tolist())
+    kind = f"more than {LARGEST:g}" if np.isfinite(row).all() else "infinity"
+    kind = "NaN" if np.isnan(row).any() else kind
+    places = Counter(layers[~_usable(row)].tolist())
     return f"{kind} in " + ", ".join(f"layer {k} ({n} neurons)" for k, n in sorted(places.items()))
+
+
+def _usable(row: NDArray[Any]) -> NDArray[np.bool_]:
+    # NaN is not at most anything. float64, since the limit is beyond float16.
+    return np.asarray(np.abs(row.astype(np.float64)) <= LARGEST)
