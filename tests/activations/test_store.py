@@ -284,3 +284,62 @@ def test_shards_may_lie_in_folders_that_the_index_names(
     with patch.object(llava.model, "forward", side_effect=AssertionError):
         found = capture_to_store(llava, forty, store_, batch_size=2)
     assert np.array_equal(found.activations, capture(llava, forty, batch_size=2).activations)
+
+
+@pytest.mark.parametrize(
+    "index",
+    ["", "{", "[]", '{"shards": 3}', '{"parts": {}}', '{"shards": {"0": "/tmp"}}',
+     '{"shards": {"0": "../part"}}', '{"shards": {"1": "part"}}', '{"shards": {"0": "nowhere"}}'],
+)  # fmt: skip
+def test_an_index_that_names_no_folder_of_the_store_leaves_the_shard_missing(
+    tmp_path: Path, index: str
+) -> None:
+    plan = Plan("", 2, {"mlp": [1, 3]}, 1, "", {}, "", ())
+    shard = Captured({Site("mlp"): np.ones((2, 1, 3), np.float16)}, None, None)
+    store._write(tmp_path / "part" / "shard-00000.safetensors", shard)
+    directory = tmp_path / "store"
+    directory.mkdir()
+    (directory / "index.json").write_text(index)
+    assert read_shard(directory, 0, plan) is None
+    store._write(directory / "shard-00000.safetensors", shard)
+    assert read_shard(directory, 0, plan) is not None, "what is in the store itself comes first"
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 1, 3), (2, 2, 3), (2, 1, 4), (2, 3)])
+def test_a_shard_of_another_shape_is_damaged(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    plan = Plan("", 2, {"mlp": [1, 3]}, 1, "", {}, "", ())
+    path = tmp_path / "shard-00000.safetensors"
+    store._write(path, Captured({Site("mlp"): np.ones(shape, np.float16)}, None, None))
+    assert read_shard(tmp_path, 0, plan) is None
+    other = {Site("heads"): np.ones((2, 1, 3), np.float16)}
+    store._write(path, Captured(other, None, None))
+    assert read_shard(tmp_path, 0, plan) is None
+
+
+def test_a_shard_keeps_all_that_was_captured(tmp_path: Path) -> None:
+    plan = Plan("", 2, {"mlp": [2, 3], "heads@image_max": [2, 3]}, 1, "", {}, "", ("no", "yes"))
+    values = np.arange(12, dtype=np.float16).reshape(2, 2, 3)
+    states = {Site("mlp"): values, Site("heads", "image_max"): values[:, ::-1]}
+    logits, tokens = np.eye(2, dtype=np.float32), np.array([5, 7])
+    store._write(tmp_path / "shard-00000.safetensors", Captured(states, logits, tokens))
+    found = read_shard(tmp_path, 0, plan)
+    assert found is not None
+    assert list(found.states) == list(states)
+    for site, kept in states.items():
+        np.testing.assert_array_equal(found.states[site], kept)
+        assert found.states[site].dtype == np.float16
+    np.testing.assert_array_equal(found.label_logits, logits)
+    np.testing.assert_array_equal(found.first_tokens, tokens)
+
+
+def test_a_write_that_is_interrupted_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.json"
+    store.write_atomically(path, b"before")
+    full = OSError(28, "No space left on device")
+    with (
+        patch.object(store.os, "fsync", side_effect=full),
+        pytest.raises(OutputError, match="No space left on device") as caught,
+    ):
+        store.write_atomically(path, b"after")
+    assert path.read_bytes() == b"before"
+    assert caught.value.where == str(path.parent)
