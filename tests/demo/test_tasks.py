@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,3 +158,80 @@ def test_a_published_task_is_told_from_an_unknown_one() -> None:
     with pytest.raises(DataError, match="no embedded task") as caught:
         make_task("pop", n=2)
     assert "Did you mean the published task 'pope'?" in str(caught.value)
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("n", "parts"),
+    [(0, (0, 0, 0)), (1, (0, 0, 0)), (2, (0, 1, 0)), (8, (1, 2, 1)), (20, (3, 4, 3))],
+    [(0, (0, 0, 0)), (1, (0, 0, 0)), (2, (0, 1, 0)), (8, (1, 2, 1)), (20, (3, 4, 3))],
+)
+def test_pairs_are_shared_out_over_the_parts_of_a_task(n: int, parts: tuple[int, ...]) -> None:
+    records = make_task("presence", n=n)
+    assert len(records) == n // 2 * 2
+    ways = Counter(r.id.split("/")[3] for r in records)
+    assert tuple(ways[f"presence-{w}"] // 2 for w in ("random", "popular", "adversarial")) == parts
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_records_are_named_by_task_split_sprites_part_and_twin() -> None:
+    records = make_task("left", n=8, split="test", sprites="unseen")
+    assert sorted(r.id for r in records) == [
+        f"left/test/unseen/left/{pair:05d}{twin}" for pair in range(4) for twin in "ab"
+    ]
+    assert all(r.group == r.id[:-1] for r in records)
+    assert [r.id for r in records] != sorted(r.id for r in records)  # shuffled
+    assert all(r.options is None for r in records)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_every_name_split_and_sprite_set_has_a_stream_of_its_own() -> None:
+    def questions(name: str, **more: Any) -> list[str]:
+        return sorted(r.question for r in make_task(name, n=16, **more))
+
+    made = [
+        questions("presence-random"), questions("presence-random", split="test"),
+        questions("presence-random", sprites="unseen"), questions("presence-random", seed=1),
+        questions("presence-popular"),
+    ]  # fmt: skip
+    assert len({tuple(strings) for strings in made}) == len(made)
+    with pytest.raises(ValueError, match="tuple"):
+        make_task("dark", n=2, split="train")  # type: ignore[arg-type]
+
+
+def test_the_first_twin_has_its_own_picture() -> None:
+    for record in make_task("dark", n=8):
+        (image,) = record.images
+        assert (np.asarray(image).mean() < 75) == (record.label == "yes")
+        assert record.id.endswith("a") == (record.label == "yes")
+
+
+@pytest.mark.parametrize("n", [6, 7])
+def test_easy_vqa_gives_pairs_of_answers_or_as_many_as_asked_for(n: int) -> None:
+    pairs = make_task("easyvqa", n=n)
+    assert len(pairs) == 6
+    for first, second in zip(pairs[::2], pairs[1::2], strict=True):
+        assert first.question == second.question
+        assert {first.label, second.label} == {"yes", "no"}
+    shapes = make_task("easyvqa-shape", n=n)
+    assert len(shapes) == n
+    assert [r.id for r in shapes] == [f"easyvqa-shape/probe/{i:05d}" for i in range(n)]
+    assert all(str(r.group).startswith("easyvqa/probe/") for r in shapes)
+
+
+def test_threads_are_given_back_also_where_drawing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def failing(*_: object) -> None:
+        seen.append(torch.get_num_threads())
+        raise MemoryError
+
+    monkeypatch.setattr(render, "render", failing)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(MemoryError):
+            make_task("dark", n=2)
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)

@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from pictures import bright_records, choices, murky
-from superneurons.errors import DataError
+from superneurons.errors import ArtefactError, DataError
 from superneurons.scale.predictor import Predictor
 from superneurons.shortcut.cascade import Cascade
 from superneurons.shortcut.classifier import SuperNeuronClassifier
+from superneurons.shortcut.prediction import Prediction
 from superneurons.task.record import Record
+from superneurons.task.rows import Row
 from superneurons.vlm.model import VLM
 
 
@@ -161,3 +163,58 @@ def test_pixels_as_ray_reads_them(predictor: Predictor) -> None:
     assert predictor({"image": stack})["label"].tolist() == (
         predictor(columns(records))["label"].tolist()
     )
+
+
+def test_the_model_is_opened_once_and_only_when_it_is_wanted(saved: Path) -> None:
+    lazy = Predictor(saved, device="cpu")
+    assert lazy._opened is None
+    rows = columns(bright_records(2))
+    lazy(rows)
+    classifier = lazy.open()
+    lazy(rows)
+    assert lazy.open() is classifier
+    assert pickle.loads(pickle.dumps(lazy))._opened is None
+    with pytest.raises(ArtefactError):
+        Predictor(saved.parent, device="cpu").open()
+
+
+def test_pictures_are_looked_for_where_it_is_said(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    bright, dark = bright_records(2, seed=1)[1], bright_records(2, seed=1)[0]
+    (tmp_path / "a.png").write_bytes(picture(bright))
+    (tmp_path / "deep" / "a.png").write_bytes(picture(dark))
+    based = Predictor(saved, device="cpu", base=tmp_path)
+    row = Row("x:1", {"image": "a.png"}, ["image"])
+    (usual,), (other,) = based.answers([row]), based.answers([row], base=tmp_path / "deep")
+    wanted = based({"image": [picture(bright), picture(dark)]})["label"].tolist()
+    assert isinstance(usual, Prediction)
+    assert isinstance(other, Prediction)
+    assert [usual.label, other.label] == wanted
+    assert isinstance(based.answers([row], base=tmp_path / "nowhere")[0], DataError)
+
+
+def test_no_rows_have_no_answers_and_all_columns(predictor: Predictor) -> None:
+    found = predictor({"image": [], "id": []})
+    assert set(found) == {"image", "id", "label", "confidence", "exit_layer", "error"}
+    assert all(len(column) == 0 for column in found.values())
+    assert found["exit_layer"].dtype == np.int64
+    assert predictor.answers([]) == []
+
+
+def test_where_all_rows_are_bad_each_says_why(predictor: Predictor) -> None:
+    found = predictor({"image": ["gone.png", b"?", 3]})
+    assert found["label"].tolist() == [""] * 3
+    assert "gone.png" in found["error"][0]
+    assert "embedded picture" in found["error"][1]
+    assert "image must be a path" in found["error"][2]
+    assert np.isnan(found["confidence"]).all()
+    assert found["exit_layer"].tolist() == [-1] * 3
+
+
+def test_a_prefix_makes_room_for_every_name(saved: Path) -> None:
+    batch = columns(bright_records(1))
+    for name in ("label", "confidence", "exit_layer", "error"):
+        with pytest.raises(DataError, match=f"answers' names: {name}"):
+            Predictor(saved)(batch | {name: [0]})
+        with pytest.raises(DataError, match=f"answers' names: my_{name}"):
+            Predictor(saved, prefix="my_")(batch | {f"my_{name}": [0]})

@@ -13,7 +13,7 @@ from scale.threads import on_threads
 from superneurons.activations.capture import capture
 from superneurons.errors import DataError, MismatchError
 from superneurons.probes.scores import neuron_scores
-from superneurons.scale.probing import Probe, ShardWork, probe_on_rank, probe_set
+from superneurons.scale.probing import Probe, ShardWork, probe_on_rank, probe_set, shards_of
 from superneurons.scale.ranks import Rank
 from superneurons.shortcut.classifier import SuperNeuronClassifier
 from superneurons.vlm.model import VLM
@@ -119,3 +119,43 @@ def test_shards_one_by_one_make_the_same_store(llava_path: Path, tmp_path: Path)
         assert work(number) == {"number": number}
     for shard in (tmp_path / "alone").glob("shard-*"):
         assert (tmp_path / "store" / shard.name).read_bytes() == shard.read_bytes()
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_shards_are_numbered_before_a_model_is_opened(llava_path: Path, batch_size: int) -> None:
+    given = params(llava_path, batch_size=batch_size)
+    probing, site = probe_set(given, RECORDS)
+    unopened = shards_of({**given, "model": "nowhere"}, probing)
+    plan = Probe(given, probing, site).plan
+    assert unopened == plan.shards
+    rows = [n for number in plan.shards for n in range(40)[plan.records_of(number)]]
+    assert rows == list(range(40))
+
+
+def test_what_was_done_is_summed_up(llava: VLM, llava_path: Path) -> None:
+    given = params(llava_path)
+    probing, site = probe_set(given, RECORDS)
+    probe = Probe(given, probing, site)
+    counter = probe.counter()
+    assert counter is not None
+    counts, positive = counter
+    assert not counts.as_array().any()
+    assert len(counts.true_positives) == len(probe.layers) == 3 * llava.hidden_size
+    assert positive.tolist() == [label == "yes" for label in probing.y]
+    assert probe.layers.tolist() == [k for k in (1, 2, 3) for _ in range(llava.hidden_size)]
+    told, silent = probe.told(counts), probe.told(None)
+    assert (told.questions, told.site, told.shards) == (40, str(site), len(probe.plan.shards))
+    assert (told.counts, told.positive, told.fitted) == (counts, "yes", None)
+    assert (silent.counts, silent.positive) == (None, None)
+    assert told.shape == silent.shape == (3, llava.hidden_size)
+
+
+def test_balancing_and_the_form_of_the_task_are_those_of_a_fit(llava_path: Path) -> None:
+    uneven = [r for n, r in enumerate(RECORDS) if r.label == "yes" or n < 10]
+    whole, _ = probe_set(params(llava_path, balanced=False), uneven)
+    even, _ = probe_set(params(llava_path, balanced=True), uneven)
+    assert (len(whole.records), len(even.records)) == (25, 10)
+    assert sorted(even.y.tolist()) == ["no"] * 5 + ["yes"] * 5
+    unrolled, _ = probe_set(params(llava_path, read_out="paper"), shades(12))
+    assert len(unrolled.records) > 12
+    assert set(unrolled.y.tolist()) == {"no", "yes"}
