@@ -8,7 +8,7 @@ import pytest
 from superneurons.amplify.correlations import correlation_table, noise_of_random
 from superneurons.amplify.outcome import best_of_reported, held_out
 from superneurons.amplify.sweep import TaskSweep
-from superneurons.amplify.zones import spearman
+from superneurons.amplify.zones import null_correlations, spearman
 from superneurons.errors import DataError
 from tiny_sweeps import made_up
 
@@ -70,3 +70,57 @@ def test_without_random_neurons_there_is_no_noise() -> None:
     grid = replace(one.grid, draws=0)
     with pytest.raises(DataError, match="none were drawn"):
         noise_of_random([replace(one, grid=grid)])
+
+
+def test_every_row_is_of_its_way_of_choosing() -> None:
+    """Measured, of random neurons, and of noise with as many settings to choose from."""
+    swept, table = many(), correlation_table(many())
+    spread = noise_of_random(swept)
+    for row, (outcome_of, gain, settings) in zip(
+        table.rows,
+        [(best_of_reported, "relative", 12), (best_of_reported, "log-odds", 12),
+         (held_out, "relative", 1), (held_out, "log-odds", 1)],
+        strict=True,
+    ):  # fmt: skip
+        measured = []
+        for kind in ("found", "random 1"):
+            outcomes = [outcome_of(one, kind) for one in swept]
+            base = [one.base.probability.mean() for one in outcomes]
+            gains = [
+                one.relative_gain if gain == "relative" else one.log_odds_gain[0]
+                for one in outcomes
+            ]
+            measured.append(spearman(base, gains))
+        assert row[2] == (measured[0].rho, *measured[0].interval)
+        assert row[3:5] == (measured[0].p, measured[1].rho)
+        plain = [outcome_of(one, "found").base.probability.mean() for one in swept]
+        for cell, noise in ((row[5], "probability"), (row[6], "log-odds")):
+            null = null_correlations(
+                plain, spread[noise], noise=noise, gain=gain, configurations=settings
+            )  # type: ignore[call-overload,index,arg-type]
+            low, high = np.quantile(null, [0.025, 0.975])
+            assert cell == pytest.approx((null.mean(), low, high))
+
+
+def test_the_order_of_tasks_does_not_matter_to_what_is_measured() -> None:
+    one, other = correlation_table(many()), correlation_table(many()[::-1])
+    for a, b in zip(one.rows, other.rows, strict=True):
+        assert a[2] == pytest.approx(b[2])
+        assert a[3:5] == pytest.approx(b[3:5])
+
+
+def test_the_note_tells_tasks_noise_and_settings() -> None:
+    table, spread = correlation_table(many()), noise_of_random(many())
+    assert "Over 6 tasks" in table.note
+    assert f"{spread['probability']:.3f} in probability" in table.note
+    assert f"{spread['log-odds']:.2f} in log-odds" in table.note
+    assert "best of 12 settings" in table.note
+
+
+def test_fewer_than_four_tasks_are_refused() -> None:
+    with pytest.raises(DataError, match="cannot be correlated"):
+        correlation_table(many()[:3])
+    assert len(correlation_table(many()[:4]).rows) == 4
+    with pytest.raises(DataError) as caught:
+        noise_of_random([replace(one, grid=replace(one.grid, draws=0)) for one in many()])
+    assert caught.value.where == "draws"

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from superneurons.amplify.readings import log_odds_of, probability_of, read_targets
+from superneurons.amplify.readings import Readings, log_odds_of, probability_of, read_targets
 from superneurons.errors import DataError
 
 
@@ -60,3 +60,53 @@ def test_what_cannot_be_read_is_refused(wrong: torch.Tensor) -> None:
 @given(p=st.floats(1e-6, 1 - 1e-6))
 def test_probabilities_and_log_odds_are_each_others_inverse(p: float) -> None:
     assert probability_of(log_odds_of([p]))[0] == pytest.approx(p, rel=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), data=st.data())
+def test_neither_the_order_of_prompts_nor_of_tokens_counts(seed: int, data: st.DataObject) -> None:
+    values, targets = logits(seed), np.random.default_rng(seed).integers(0, 9, size=5)
+    rows = np.array(data.draw(st.permutations(range(5))))
+    columns = np.array(data.draw(st.permutations(range(9))))
+    found = read_targets(values, targets).rows(rows)
+    mixed = read_targets(values[rows][:, columns], np.argsort(columns)[targets[rows]])
+    np.testing.assert_allclose(mixed.log_odds, found.log_odds, atol=1e-4)
+    np.testing.assert_array_equal(mixed.rank, found.rank)
+    np.testing.assert_allclose(mixed.confidence, found.confidence, rtol=1e-5)
+
+
+def test_readings_are_of_the_types_and_shapes_they_are_kept_in() -> None:
+    found = read_targets(logits(3).half(), torch.tensor([0, 1, 2, 3, 4]))
+    assert [v.dtype for v in (found.log_odds, found.rank, found.confidence)] == [
+        np.float32, np.int32, np.float32,
+    ]  # fmt: skip
+    assert found.log_odds.shape == found.rank.shape == found.confidence.shape == (5,)
+    assert found.probability.dtype == np.float64
+
+
+def test_equal_tokens_share_the_best_rank() -> None:
+    found = read_targets(torch.tensor([[1.0, 2.0, 2.0, 0.0]] * 4), [0, 1, 2, 3])
+    assert found.rank.tolist() == [3, 1, 1, 4]
+
+
+def test_one_setting_of_many_is_read_by_row() -> None:
+    """Readings of a sweep have prompts last."""
+    odds = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    some = Readings(odds, odds.astype(np.int32), odds + 1).rows(np.array([2, 0]))
+    assert some.log_odds.tolist() == [[[2, 0], [5, 3]], [[8, 6], [11, 9]]]
+    assert some.rank.tolist() == some.log_odds.tolist()
+    assert some.confidence.tolist() == (some.log_odds + 1).tolist()
+
+
+@pytest.mark.parametrize("wrong", [torch.tensor([[0.0, torch.inf]]), torch.zeros(1, 2, 3)])
+def test_infinite_logits_and_those_of_every_position_are_refused(wrong: torch.Tensor) -> None:
+    with pytest.raises(DataError, match="1 targets") as caught:
+        read_targets(wrong, [0])
+    assert caught.value.where == "logits"
+
+
+def test_probabilities_of_lists_whole_numbers_and_extremes() -> None:
+    assert probability_of([[0, 1000], [-1000, 0]]).tolist() == [[0.5, 1], [0, 0.5]]
+    assert log_odds_of(np.float32(0.25)) == pytest.approx(-np.log(3))
+    assert probability_of(np.float32(40)).dtype == np.float64
+    assert log_odds_of([0.5]).dtype == np.float64

@@ -70,3 +70,43 @@ def test_some_sentences_are_as_many_of_both_sentiments() -> None:
     task = sentiment_task(most=10)
     assert len(task) == 10
     assert task.targets.count(" positive") == 5
+
+
+def test_blanks_around_a_sentence_are_not_its_own(tmp_path: Path) -> None:
+    text = "\ufeffsentence\tlabel\r\n  so good  \t1\r\n"
+    assert read_sentiment(write(tmp_path / "a.tsv", text)) == [("so good", True)]
+    task = sentiment_task(tmp_path / "a.tsv")
+    assert task.prompts == ("Review: so good\nThe sentiment of the review is",)
+    assert task.controls == ("Review: so good\nThe length of the review is",)
+    assert (task.name, task.field, task.targets) == ("sentiment", "sentiment", (" positive",))
+
+
+def test_a_wrong_header_is_named_before_its_rows(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_sentiment(write(tmp_path / "a.tsv", "index\tsentence\n0\tgood\n\n"))
+    assert [problem.where for problem in caught.value.problems] == [
+        "a.tsv:1", "a.tsv:2", "a.tsv:3",
+    ]  # fmt: skip
+    assert "'index\\tsentence'" in caught.value.problems[0].what
+    with pytest.raises(DataError) as empty:
+        read_sentiment(write(tmp_path / "b.tsv", "sentence\tlabel\n"))
+    assert empty.value.where == str(tmp_path / "b.tsv")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes(b"sentence\tlabel\n\xff\xfe\t1\n")
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        read_sentiment(tmp_path / "a.tsv")
+    assert caught.value.where == str(tmp_path / "a.tsv")
+
+
+def test_sentences_taken_are_the_first_of_each_sentiment_in_turn(tmp_path: Path) -> None:
+    rows = [("a", 0), ("b", 0), ("c", 0), ("d", 1), ("e", 1)]
+    text = "sentence\tlabel\n" + "".join(f"{s}\t{label}\n" for s, label in rows)
+    path = write(tmp_path / "a.tsv", text)
+
+    def taken(most: int | None) -> str:
+        return "".join(p.split("\n")[0][-1] for p in sentiment_task(path, most=most).prompts)
+
+    assert taken(None) == "abcde"
+    assert [taken(most) for most in (3, 4, 9)] == ["dae", "daeb", "daeb"]
