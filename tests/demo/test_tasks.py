@@ -164,7 +164,6 @@ def test_a_published_task_is_told_from_an_unknown_one() -> None:
 @pytest.mark.parametrize(
     ("n", "parts"),
     [(0, (0, 0, 0)), (1, (0, 0, 0)), (2, (0, 1, 0)), (8, (1, 2, 1)), (20, (3, 4, 3))],
-    [(0, (0, 0, 0)), (1, (0, 0, 0)), (2, (0, 1, 0)), (8, (1, 2, 1)), (20, (3, 4, 3))],
 )
 def test_pairs_are_shared_out_over_the_parts_of_a_task(n: int, parts: tuple[int, ...]) -> None:
     records = make_task("presence", n=n)
