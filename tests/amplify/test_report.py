@@ -44,6 +44,8 @@ def test_few_tasks_have_no_correlation_and_without_a_model_nothing_is_said_of_el
     titles = [one.title for one in sweep_report(many()[:3]).tables]
     assert "Base probability against gain" not in titles
     assert "Side effects" not in titles
+    four = [one.title for one in sweep_report(many()[:4]).tables]
+    assert four == [*titles, "Base probability against gain"]
     whole = [one.title for one in reported().tables]
     assert whole[: len(titles)] == titles
     assert whole[len(titles) :] == ["Base probability against gain", "Side effects", "Interference"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -163,8 +164,6 @@ def test_a_file_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.demo
 def test_every_target_is_a_single_token_of_the_embedded_language_model() -> None:
-    from types import SimpleNamespace
-
     from superneurons.amplify.sentiment import sentiment_task
     from superneurons.demo.language_model import find_language_model, read_language_model
 
@@ -172,3 +171,72 @@ def test_every_target_is_a_single_token_of_the_embedded_language_model() -> None
     model = SimpleNamespace(tokenizer=tokenizer, name="demo")
     for task in [*text_tasks(), sentiment_task()]:
         assert task.tokens(model).shape == (40,)  # type: ignore[arg-type]
+
+
+def test_controls_that_do_not_stand_beside_prompts_stay_as_they_are() -> None:
+    task = TextTask("t", "f", ("a", "b", "c"), ("1", "2", "3"), ("x", "y"))
+    some = task.some(np.array([2, 2, 0]))
+    assert (some.prompts, some.targets) == (("c", "c", "a"), ("3", "3", "1"))
+    assert (some.name, some.field, some.controls) == ("t", "f", ("x", "y"))
+
+
+@pytest.mark.parametrize("n", [4, 5, 8, 9])
+def test_the_larger_half_is_reported(n: int) -> None:
+    choosing, reporting = tiny_task(n=n).halves()
+    assert (len(choosing), len(reporting)) == (n // 2, n - n // 2)
+    assert (choosing.dtype, reporting.dtype) == (np.int64, np.int64)
+    assert sorted(choosing.tolist()) == choosing.tolist()
+
+
+def test_halves_go_by_the_prompts_and_not_by_their_order() -> None:
+    task = tiny_task(n=9)
+    order = [4, 8, 0, 2, 6, 1, 3, 5, 7]
+    for seed in (0, 1):
+        one = {task.prompts[row] for row in task.halves(seed)[0]}
+        mixed = task.some(order)
+        assert {mixed.prompts[row] for row in mixed.halves(seed)[0]} == one
+
+
+def test_a_target_that_merges_with_its_prompt_is_refused() -> None:
+    """Such as a byte pair that spans the end of the prompt."""
+
+    class Pairs:
+        def __call__(self, text: str) -> dict[str, list[int]]:
+            return {"input_ids": [ord(c) for c in text.replace("ab", "Z")]}
+
+    model = SimpleNamespace(tokenizer=Pairs(), name="pairs")
+    good = TextTask("t", "f", ("xa", "xb"), ("c", "a"), ("y",))
+    assert good.tokens(model).tolist() == [ord("c"), ord("a")]  # type: ignore[arg-type]
+    bad = TextTask("t", "f", ("xa", "xb"), ("b", "ab"), ("y",))
+    with pytest.raises(DataError, match="of 'pairs'") as caught:
+        bad.tokens(model)  # type: ignore[arg-type]
+    assert [str(problem) for problem in caught.value.problems] == [
+        "t: prompt 0 ('xa'): its target 'b' merges with the prompt",
+    ]
+
+
+def test_one_name_in_two_fields_is_two_tasks(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text("\n".join([row(field="g"), row(), row(field="g", prompt="3+3=")]))
+    assert [(t.name, t.field, len(t)) for t in read_tasks(path)] == [("t", "g", 2), ("t", "f", 1)]
+
+
+def test_embedded_tasks_come_in_the_order_asked_for() -> None:
+    names = [task.name for task in text_tasks()]
+    assert len(set(names)) == len(names) == 12
+    assert [task.name for task in text_tasks(names[::-1])] == names[::-1]
+    assert text_tasks([]) == []
+
+
+def test_every_missing_field_of_a_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"task": "t"}\n')
+    with pytest.raises(DataError) as caught:
+        read_tasks(path)
+    assert [problem.what for problem in caught.value.problems] == [
+        f"{key!r} is None, no text" for key in ("field", "prompt", "target", "control")
+    ]
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match="cannot be read") as unread:
+        read_tasks(path)
+    assert unread.value.where == str(path)
