@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import fields, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from locks import locked, locked_cascade
 from superneurons.errors import ArtefactError, DataError, OutputError
+from superneurons.shortcut.hub_fetch import PARTS
 from superneurons.shortcut.lock import (
     Lock,
     Locked,
@@ -143,3 +145,55 @@ def test_settings_count_whatever_their_order() -> None:
     one = settings_digest({"size": {"height": 2, "width": 3}, "mean": [0.5]})
     assert one == settings_digest({"mean": [0.5], "size": {"width": 3, "height": 2}})
     assert one != settings_digest({"mean": [0.4], "size": {"width": 3, "height": 2}})
+
+
+def test_a_digest_is_of_the_digests_of_the_parts_in_their_order(tmp_path: Path) -> None:
+    for name in PARTS:
+        (tmp_path / name).write_bytes(name.encode())
+    parts = b"".join(hashlib.sha256(name.encode()).digest() for name in PARTS)
+    assert artefact_digest(tmp_path) == hashlib.sha256(parts).hexdigest()
+
+
+def test_settings_are_digested_as_json_with_sorted_names() -> None:
+    text = '{"a": [0.5], "b": {"c": true, "d": null}}'
+    found = settings_digest({"b": {"d": None, "c": True}, "a": [0.5]})
+    assert found == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "live"),
+    [((0.8, None), (0,)), ((None, 0.0), (1,)), ((0.0, 0.0, 0.9), (0,)), ((None, None), ()),
+     ((1.5, 0.2, None, 0.0), (0, 1, 3))],
+)  # fmt: skip
+def test_live_stages_end_with_the_first_that_answers_all(
+    thresholds: tuple[float | None, ...], live: tuple[int, ...]
+) -> None:
+    first = locked_cascade().stages[0]
+    stages = tuple(replace(first, threshold=threshold) for threshold in thresholds)
+    assert locked_cascade(stages=stages).live == live
+
+
+def test_a_lock_of_nothing_says_so() -> None:
+    with pytest.raises(DataError, match="no 'dark'") as caught:
+        Lock({}).locked("dark")
+    assert caught.value.mend == "It holds nothing."
+    one = locked()
+    assert Lock({"dark": one}).locked("dark") is one
+
+
+def test_what_is_kept_is_text_that_people_can_read(path: Path) -> None:
+    write_lock(Lock({"hell": locked(question="Ist es höher?")}), path)
+    text = path.read_text(encoding="utf-8")
+    assert "Ist es höher?" in text
+    assert text.endswith("}\n")
+    body = json.loads(text)
+    assert list(body) == ["format", "kind", "classifiers"]
+    kept = body["classifiers"]["hell"]
+    assert kept["accuracy"] == {"hits": 34, "n": 40, "effective": 40.0, "interval": [0.7, 0.93]}
+    assert kept["labels"] == ["no", "yes"]
+
+
+def test_numbers_that_json_lacks_are_never_written(path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_lock(Lock({"a": locked(threshold=float("inf"))}), path)
+    assert not path.exists()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +81,92 @@ def test_a_cascade_has_fields_of_its_own() -> None:
         check_cascade({"format": FORMAT}, "config.json")
     with pytest.raises(ArtefactError, match="Update superneurons"):
         check_cascade({"format": FORMAT + 1, "kind": "cascade"}, "config.json")
+
+
+def whole() -> dict[str, Any]:
+    """A configuration with nothing wrong in it."""
+    return {
+        "format": FORMAT,
+        "versions": {"superneurons": "0", "torch": "2", "transformers": "5"},
+        "base_model": {
+            "name": "m", "revision": None, "family": "f", "dtype": "float32", "fingerprint": "0",
+            "layers": 4, "hidden_size": 32, "processor": {},
+        },
+        "prompt": {"order": "picture-first", "frame": "?", "sha256": "0"},
+        "site": {"kind": "residual", "position": "last_prompt", "width": 32},
+        "labels": ["no", "yes"],
+        "form": "direct",
+        "question": None,
+        "read_out": {"name": "paper", "classes": ["no", "yes"], "values": {}},
+        "exit_layer": 1,
+        "probing_set": {},
+        "settings": {},
+    }  # fmt: skip
+
+
+def whole_cascade() -> dict[str, Any]:
+    kept = {name: value for name, value in whole().items() if name not in ("read_out",)}
+    return kept | {
+        "kind": "cascade", "stages": [], "costs": [],
+        "target": {"accuracy": 0.9, "met": True},
+        "verified": {"records": 3, "accuracy": 1.0, "wanted": 0.9, "cost": 2.0, "shares": []},
+    }  # fmt: skip
+
+
+def places_in(config: Mapping[str, Any], path: str = "") -> list[str]:
+    """Every field, and every field of an object that has some."""
+    found = []
+    for name, value in config.items():
+        inside = f"{path}.{name}" if path else name
+        found += [inside, *(places_in(value, inside) if isinstance(value, dict) else [])]
+    return found
+
+
+def changed(config: dict[str, Any], place: str, **value: Any) -> dict[str, Any]:
+    """The configuration with one field replaced, or taken out."""
+    copy = json.loads(json.dumps(config))
+    *parents, last = place.split(".")
+    inner = copy
+    for name in parents:
+        inner = inner[name]
+    inner.pop(last)
+    if value:
+        inner[last] = value["value"]
+    return dict(copy)
+
+
+CHECKS = {"classifier": (check_config, whole()), "cascade": (check_cascade, whole_cascade())}
+FIELDS = [(what, place) for what, (_, config) in CHECKS.items() for place in places_in(config)]
+
+
+@pytest.mark.parametrize("what", CHECKS)
+def test_what_has_every_field_passes_and_more_does_no_harm(what: str) -> None:
+    check, config = CHECKS[what]
+    check(config, "here")
+    check(config | {"later": {"a": 1}}, "here")
+
+
+@pytest.mark.parametrize(("what", "place"), FIELDS)
+def test_each_field_must_be_there_and_of_its_type(what: str, place: str) -> None:
+    check, config = CHECKS[what]
+    if what == "cascade" and place in ("kind", "exit_layer", "site.width"):
+        return  # what makes it a cascade, and what a cascade has no use for
+    with pytest.raises(ArtefactError) as missing:
+        check(changed(config, place), "here")
+    assert (f"here: {place}", "missing") in [(p.where, p.what) for p in missing.value.problems]
+    with pytest.raises(ArtefactError) as wrong:
+        check(changed(config, place, value=(1, 2)), "here")
+    assert f"here: {place}" in [problem.where for problem in wrong.value.problems]
+    assert f"Fit and save the {what} again" in str(wrong.value.mend)
+
+
+@pytest.mark.parametrize("place", ["question", "base_model.revision"])
+def test_what_may_be_null_may_be_text_and_nothing_else(place: str) -> None:
+    check_config(changed(whole(), place, value="text"), "here")
+    with pytest.raises(ArtefactError, match="is 3, not of type str or null"):
+        check_config(changed(whole(), place, value=3), "here")
+
+
+@pytest.mark.parametrize("found", [FORMAT, FORMAT - 1])
+def test_formats_up_to_this_one_are_read(found: int) -> None:
+    check_config(whole() | {"format": found}, "here")
