@@ -175,22 +175,12 @@ texts = st.text("abc de", min_size=1, max_size=6)
 @settings(max_examples=15, deadline=None)
 @given(prompts=st.lists(texts, min_size=1, max_size=5), size=st.integers(1, 4), data=st.data())
 def test_each_prompt_has_its_answer_whatever_stands_beside_it(
-    prompts: list[str], size: int, data: st.DataObject
+    llama: LanguageModel, prompts: list[str], size: int, data: st.DataObject
 ) -> None:
-    model = kept["llama"]
     order = data.draw(st.permutations(range(len(prompts))))
-    found = model.last_logits(prompts)
-    mixed = model.last_logits([prompts[row] for row in order], batch_size=size)
+    found = llama.last_logits(prompts)
+    mixed = llama.last_logits([prompts[row] for row in order], batch_size=size)
     torch.testing.assert_close(mixed, found[order], atol=1e-4, rtol=1e-4)
-
-
-kept: dict[str, LanguageModel] = {}
-
-
-@pytest.fixture(autouse=True)
-def keep(opened: dict[str, LanguageModel]) -> None:
-    """For the test above: examples of one test share a fixture anyway."""
-    kept.update(opened)
 
 
 def test_a_batch_runs_no_more_padding_than_it_needs(llama: LanguageModel) -> None:
