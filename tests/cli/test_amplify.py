@@ -97,7 +97,7 @@ def test_all_prompts_that_are_missing_are_said_at_once(
 
 @pytest.mark.parametrize(("place", "said"), [
     ("taken.json", "is there already"),
-    ("taken.json/x.json", "it is no directory"),
+    ("taken.json/x.json", "taken.json' is no directory"),
     (".", "is a directory"),
 ])  # fmt: skip
 def test_a_place_that_is_taken_is_said_before_a_model_is_opened(

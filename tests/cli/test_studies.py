@@ -102,7 +102,7 @@ def test_a_place_is_tried_before_anything_is_computed(tmp_path: Path) -> None:
     begin(tmp_path / "file", overwrite=True)
     with pytest.raises(OutputError, match="is a directory"):
         begin(tmp_path, overwrite=True)
-    with pytest.raises(OutputError, match=r"Cannot write into .*file': it is no directory"):
+    with pytest.raises(OutputError, match=r"Cannot write .*file' is no directory"):
         begin(tmp_path / "file" / "x.json", overwrite=False)
 
 

@@ -52,7 +52,7 @@ def test_figures_are_kept_to_the_last_digit(tmp_path: Path) -> None:
         ({"format": "1"}, "format: is '1', not 1"),
         ({"kind": "run"}, "kind: is 'run', not 'reproduction'"),
         ({"settings__task": 3}, "settings.task: is 3, not text"),
-        ({"settings__positions": ["image_mean"]}, "settings.positions: image_mean; known"),
+        ({"settings__positions": ["image_mean"]}, "settings.positions: 'image_mean' is none of"),
         ({"settings__n_probe": 2}, "settings.n_probe: 2 is not at least 8"),
         ({"settings__data": "-"}, "settings.data: standard input"),
         ({"measured__versions": []}, "measured.versions: is [], not an object"),

@@ -78,19 +78,22 @@ def test_one_batch_is_prepared_while_another_runs_and_no_more() -> None:
         assert go.wait(WITHIN)
         answer_all(tickets)
 
-    with working(run, prepare, max_batch=4) as (waiting, worker, _):
+    with working(run, prepare, max_batch=2) as (waiting, worker, _):
         (first,) = added(waiting, 1)
         assert begun.wait(WITHIN)
         assert not worker.idle
-        added(waiting, 1)
+        (lonely,) = added(waiting, 1)
+        time.sleep(0.05)
+        assert prepared == [1], "what fills no batch waits"
+        (mate,) = added(waiting, 1)
         while len(prepared) < 2:
             time.sleep(0.001)
-        rest = added(waiting, 4)
+        rest = added(waiting, 2)
         time.sleep(0.05)
-        assert prepared == [1, 1]
+        assert prepared == [1, 2]
         go.set()
-        assert all(ticket.future.result(WITHIN) for ticket in (first, *rest))
-        assert prepared == [1, 1, 4], "what waited meanwhile went together"
+        assert all(ticket.future.result(WITHIN) for ticket in (first, lonely, mate, *rest))
+        assert prepared == [1, 2, 2], "what waited meanwhile went together"
 
 
 def test_batches_with_nothing_left_to_run_are_skipped() -> None:

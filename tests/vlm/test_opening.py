@@ -126,6 +126,11 @@ def test_several_devices_share_a_model(
     assert torch.equal(vlm.last_states(inputs).residual, one.last_states(inputs).residual)
 
 
+def test_a_device_of_torch_will_do(llava_path: Path) -> None:
+    given: Any = torch.device("cpu")
+    assert open_vlm(str(llava_path), device=given).device == given
+
+
 def test_one_of_several_devices_that_is_unknown_is_named(llava_path: Path) -> None:
     with pytest.raises(ModelError, match="device 'abacus'"):
         open_vlm(str(llava_path), device="cpu,abacus")

@@ -292,7 +292,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         what, where = f"Cannot write {str(path)!r}: {error.strerror or error}", path.parent
         if isinstance(error, FileExistsError | NotADirectoryError):
             where = next((one for one in path.parents if one.is_file()), where)
-            what = f"Cannot write into {str(where)!r}: it is no directory."
+            what = f"Cannot write {str(path)!r}: {str(where)!r} is no directory."
         raise OutputError(
             what, where=str(where), mend="Choose a directory that can be written and has room."
         ) from error

@@ -80,6 +80,7 @@ class Actors:
         >>> Actors(gpus=2).device("auto")
         'cuda:0,cuda:1'
         """
+        asked = str(asked)  # a device of torch will do, too
         if self.gpus <= 1 and "," not in asked:
             return asked
         whole = max(1, int(self.gpus))

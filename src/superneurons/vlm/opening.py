@@ -247,15 +247,15 @@ def _checked(vlm: VLM, config: Any, depth: int) -> VLM:
     return vlm
 
 
-def devices_of(names: str) -> tuple[torch.device, ...]:
-    """Return the devices of names between commas, as :func:`device_of` does each.
+def devices_of(names: str | torch.device) -> tuple[torch.device, ...]:
+    """Return the devices of names between commas, or a device, as :func:`device_of` does each.
 
     Raises
     ------
     ModelError
         When one cannot be used.
     """
-    return tuple(device_of(name.strip()) for name in names.split(","))
+    return tuple(device_of(name.strip()) for name in str(names).split(","))
 
 
 def device_of(name: str) -> torch.device:
